@@ -1,0 +1,1 @@
+"""What users write: decorators, definitions, FlowBuilder and the collection of it all."""

@@ -1,0 +1,114 @@
+"""FlowBuilder: workflows put together from code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Self, Unpack
+
+from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declare.decorators import StepWords, caller, checked_config, make_step
+from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition, definition_of
+from flowbuilder.declare.validate import checked_name
+from flowbuilder.errors import DefinitionError, DuplicateNameError, Where, shown_value
+
+
+class FlowBuilder:
+    """Builds one workflow from plain functions, step by step.
+
+    Methods return ``self``, so calls chain; chaining does not order, ``then`` does::
+
+        flow = FlowBuilder("etl").step(load).step(clean, needs={"rows": load}).build()
+    """
+
+    def __init__(self, name: str) -> None:
+        frame = caller()
+        self._where = Where(frame.f_code.co_filename, frame.f_lineno) if frame else Where("<unknown>", 0)
+        self._module = frame.f_globals.get("__name__", "") if frame else ""
+        self._name = checked_name(name, self._where)
+        self._steps: dict[str, StepDefinition] = {}
+        self._by_function: dict[int, list[StepDefinition]] = {}
+        self._config: ParallelConfig | None = None
+
+    def step(self, fn: Callable[..., Any], /, **words: Unpack[StepWords]) -> Self:
+        """Add a step; takes the words of ``@step``, and functions decorated by it as they are.
+
+        Raises:
+            DefinitionError: for each wrong argument.
+            DuplicateNameError: when the workflow already has a step of this name.
+        """
+        self._add(self._definition(fn, words))
+        return self
+
+    def then(self, fn: Callable[..., Any], /, **words: Unpack[StepWords]) -> Self:
+        """Add a step that runs after all steps added so far."""
+        so_far = tuple(self._steps.values())
+        made = self._definition(fn, words)
+        self._add(replace(made, after=(*made.after, *so_far)))
+        return self
+
+    def parallel(self, *fns: Callable[..., Any]) -> Self:
+        """Add several steps without order between them."""
+        for fn in fns:
+            self.step(fn)
+        return self
+
+    def with_config(self, config: ParallelConfig) -> Self:
+        """Set the limits the workflow runs with."""
+        self._config = checked_config(config, self._where)
+        return self
+
+    def build(self) -> WorkflowDefinition:
+        """Return the workflow, as decorators give it; the builder may go on adding to the next one.
+
+        Raises:
+            DefinitionError: when it has no step.
+        """
+        if not self._steps:
+            raise DefinitionError(f"workflow {self._name!r} has no step", where=self._where, hint="add one: .step(fn)")
+        own: dict[str, Definition] = {**self._steps}
+        return WorkflowDefinition(
+            fn=None,
+            name=self._name,
+            where=self._where,
+            module=self._module,
+            steps=tuple(self._steps.values()),
+            config=self._config,
+            own=MappingProxyType(own),
+        )
+
+    def _definition(self, fn: Callable[..., Any], words: StepWords) -> StepDefinition:
+        decorated = definition_of(fn)
+        if decorated is not None and not words:
+            if not isinstance(decorated, StepDefinition):
+                raise DefinitionError("only a step can be added", where=self._where, got=shown_value(decorated.name))
+            return decorated
+        if words.get("needs"):
+            words = {**words, "needs": {name: self._settled(need) for name, need in (words["needs"] or {}).items()}}
+        if words.get("after"):
+            words = {**words, "after": tuple(self._settled(one) for one in words["after"])}
+        if words.get("each"):
+            each = words["each"] or {}
+            words = {**words, "each": {name: self._settled(source) for name, source in each.items()}}
+        return make_step(fn, caller(), **words)
+
+    def _settled(self, thing: Any) -> Any:
+        """Return the step that a plain function already stands for in this builder."""
+        if not callable(thing) or definition_of(thing) is not None:
+            return thing
+        known = self._by_function.get(id(thing), [])
+        if len(known) == 1:
+            return known[0]
+        raise DefinitionError(
+            f"{getattr(thing, '__name__', thing)!r} is {'no' if not known else 'more than one'} step of this workflow",
+            where=self._where,
+            hint="add it before it is needed" if not known else "name the step you mean",
+        )
+
+    def _add(self, definition: StepDefinition) -> None:
+        before = self._steps.get(definition.name)
+        if before is not None:
+            raise DuplicateNameError(definition.name, before.where, definition.where)
+        self._steps[definition.name] = definition
+        self._by_function.setdefault(id(definition.fn), []).append(definition)

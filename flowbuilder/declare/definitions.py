@@ -1,0 +1,84 @@
+"""Definitions: steps, workflows and providers as written, before any run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declare.retry import NO_RETRY, Retry
+from flowbuilder.declare.signature import Parameter
+from flowbuilder.errors import Where
+
+ATTRIBUTE = "__flowbuilder__"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Definition:
+    """What steps, workflows and providers have in common.
+
+    ``module`` and ``scope`` say where the definition was written: the module's name and, for one
+    written inside a function, the qualified name of that function ("" at module level).
+    """
+
+    fn: Callable[..., Any] | None
+    name: str
+    where: Where
+    module: str
+    scope: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    is_async: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        text = (getattr(self.fn, "__doc__", None) or "").strip() if hasattr(self.fn, "__name__") else ""
+        return text.splitlines()[0] if text else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepDefinition(Definition):
+    """A step as written; see ``@step`` for the words."""
+
+    needs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    after: tuple[Any, ...] = ()
+    each: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    when: Callable[..., Any] | None = None
+    retries: Retry = NO_RETRY
+    timeout: float | None = None
+    executor: str = "thread"
+    on_error: str | Callable[..., Any] = "fail"
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProviderDefinition(Definition):
+    """A provider as written: an injected object with clean-up."""
+
+    is_generator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WorkflowDefinition(Definition):
+    """A workflow as written; ``fn`` is its body, None where it has none.
+
+    ``own`` holds the definitions a ``FlowBuilder`` or an implicit workflow brings along: they are
+    found by name before any other scope.
+    """
+
+    priority: int = 0
+    steps: tuple[Any, ...] = ()
+    config: ParallelConfig | None = None
+    tags: tuple[str, ...] = ()
+    own: Mapping[str, Definition] = field(default_factory=lambda: NOTHING)
+
+
+def definition_of(thing: object) -> Definition | None:
+    """Return the definition a decorated function, partial or definition object stands for."""
+    if isinstance(thing, Definition):
+        return thing
+    found = getattr(thing, ATTRIBUTE, None) if callable(thing) else None
+    return found if isinstance(found, Definition) else None

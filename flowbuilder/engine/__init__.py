@@ -1,0 +1,1 @@
+"""The engine: runs finished plans; a pure schedule with thin drivers around it."""

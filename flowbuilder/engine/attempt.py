@@ -1,0 +1,208 @@
+"""Attempt: one try of one unit; binds arguments, asks ``when``, calls the body, keeps the outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context as Variables
+from typing import Any, Protocol
+
+from flowbuilder.engine.call import Call, Wrappers
+from flowbuilder.engine.context import Context, current
+from flowbuilder.engine.views import RunInfo, StepInfo
+from flowbuilder.errors import StepCancelledError, StepTimeoutError
+from flowbuilder.plan.plan import Binding, PlannedStep
+from flowbuilder.results import Section, Status
+
+Invoke = Callable[[Callable[..., Any], Mapping[str, Any]], Any]
+
+
+class Arguments(Protocol):
+    """Where an attempt's arguments come from: the run."""
+
+    info: RunInfo
+    variables: Variables
+    wrappers: Sequence[Any]
+
+    def value_of(self, binding: Binding, attempt: Attempt) -> Any:
+        """Return the value of one parameter; MISSING where the parameter's default stands."""
+
+    def items_of(self, attempt: Attempt) -> Any:
+        """Return what a mapped step is mapped over."""
+
+    def begin(self, attempt: Attempt) -> None:
+        """Tell that the body is about to be called, unless ``take`` has told it."""
+
+    def is_over(self, attempt: Attempt) -> bool:
+        """Return whether nobody waits for an attempt any more."""
+
+
+MISSING: Any = object()
+
+
+class Attempt:
+    """One try of one unit, from ``take`` to ``done``.
+
+    ``status`` is None until it ended; PASSED for a false ``when`` is told by ``passed``.
+    ``number`` counts from 1. ``overdue`` is set by the run when the deadline of a body that cannot
+    be interrupted has passed.
+    """
+
+    __slots__ = (
+        "_source", "deadline", "error", "info", "number", "overdue", "passed", "phase",
+        "sections", "started", "status", "step", "timeout", "unit", "value",
+    )  # fmt: skip
+
+    def __init__(self, source: Arguments, unit: int, step: PlannedStep, info: StepInfo, number: int) -> None:
+        self._source = source
+        self.unit = unit
+        self.step = step
+        self.info = info
+        self.number = number
+        self.timeout: float | None = None
+        self.deadline: float | None = None
+        self.started = 0.0
+        self.status: Status | None = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.sections: tuple[Section, ...] = ()
+        self.passed = False
+        self.overdue = False
+        self.phase = "body"
+
+    @property
+    def context(self) -> Context:
+        """What the body gets as ``ctx``."""
+        run = self._source.info
+        return Context(
+            run_id=run.run_id,
+            workflow=run.workflow,
+            step=self.info.name,
+            attempt=self.number,
+            item=self.info.item,
+            params=run.params,
+            is_over=lambda: self._source.is_over(self),
+        )
+
+    # Executing.
+
+    def execute(self, invoke: Invoke | None = None) -> None:
+        """Execute a plain body in this thread, in a copy of the run's context variables."""
+        self._source.variables.copy().run(self._execute, invoke)
+
+    def _execute(self, invoke: Invoke | None) -> None:
+        context = self.context
+        current.set(context)
+        try:
+            if self.phase == "expand":
+                self.value = self._source.items_of(self)
+            elif self.phase == "rescue":
+                self.value = self._rescue(context)
+            elif self._wanted(context):
+                self._source.begin(self)
+                self.value = self._called(context, invoke)
+            self.status = Status.SUCCESS
+        except BaseException as error:  # around a user's step anything may come, SystemExit included
+            self._failed(error)
+
+    async def execute_async(self) -> None:
+        """Execute an async body in this coroutine."""
+        context = self.context
+        token = current.set(context)
+        try:
+            if self.phase == "expand":
+                self.value = self._source.items_of(self)
+            elif self.phase == "rescue":
+                self.value = await _awaited(self._rescue(context))
+            elif await _awaited(self._wanted(context)):
+                self._source.begin(self)
+                self.value = await self._called_async(context)
+            else:
+                self.passed = True
+            self.status = Status.SUCCESS
+        except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
+            self._failed(error)
+        finally:
+            current.reset(token)
+
+    def _failed(self, error: BaseException) -> None:
+        self.error = error
+        self.status = Status.TIMED_OUT if isinstance(error, StepTimeoutError) else Status.FAILED
+
+    def cancelled(self) -> None:
+        """Note that the engine cancelled this attempt, whatever the body made of it."""
+        self.status = Status.CANCELLED
+        self.value = None
+        if not isinstance(self.error, StepCancelledError):
+            self.error = StepCancelledError(f"{self.info.name} was cancelled")
+
+    def timed_out(self, note: str = "") -> None:
+        """Note that this attempt overran its limit."""
+        self.value = None
+        cause = self.error
+        self.error = StepTimeoutError(self.info.name, self.timeout or 0.0, note)
+        self.error.__context__ = cause
+        self.status = Status.TIMED_OUT
+
+    # The pieces of an execution.
+
+    def _wanted(self, context: Context) -> Any:
+        predicate = getattr(self.step.definition, "when", None)
+        if predicate is None or self.number > 1:
+            return True
+        wanted = predicate(**self.arguments(self.step.when, context))
+        if not hasattr(wanted, "__await__"):
+            self.passed = not wanted
+        return wanted
+
+    def _rescue(self, context: Context) -> Any:
+        rescue: Any = getattr(self.step.definition, "on_error", None)
+        return rescue(**self.arguments(self.step.on_error, context))
+
+    def _called(self, context: Context, invoke: Invoke | None) -> Any:
+        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
+        kwargs = self.arguments(self.step.bindings, context)
+        if not self._source.wrappers:
+            return invoke(fn, kwargs) if invoke else fn(**kwargs)
+        call, wrappers = self._wrapped(kwargs)
+        try:
+            return wrappers.around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
+        finally:
+            self.sections = call.sections
+
+    async def _called_async(self, context: Context) -> Any:
+        fn: Callable[..., Awaitable[Any]] = self.step.definition.fn  # type: ignore[assignment]  # as above
+        kwargs = self.arguments(self.step.bindings, context)
+        if not self._source.wrappers:
+            return await fn(**kwargs)
+        call, wrappers = self._wrapped(kwargs)
+        try:
+            return await wrappers.around_async(lambda: fn(**kwargs))
+        finally:
+            self.sections = call.sections
+
+    def _wrapped(self, kwargs: Mapping[str, Any]) -> tuple[Call, Wrappers]:
+        call = Call(kwargs, self.number)
+        facts = {"run": self._source.info, "step": self.info, "call": call}
+        return call, Wrappers(self._source.wrappers, facts)
+
+    def arguments(self, bindings: Sequence[Binding], context: Context) -> dict[str, Any]:
+        """Return the arguments for some bindings of this unit."""
+        source = self._source
+        found: dict[str, Any] = {}
+        for binding in bindings:
+            value = source.value_of(binding, self)
+            if value is not MISSING:
+                found[binding.parameter] = context if value is CONTEXT else value
+        return found
+
+    def start_clock(self) -> None:
+        """Note when the attempt started: seconds of the monotonic clock."""
+        self.started = time.monotonic()
+
+
+CONTEXT: Any = object()
+
+
+async def _awaited(value: Any) -> Any:
+    return await value if hasattr(value, "__await__") else value

@@ -1,0 +1,97 @@
+"""Call: one call of a step's body, and the plugins that stand around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from flowbuilder.results import Section
+
+
+class Call:
+    """The call of a step's body, as ``flowbuilder_step_call`` sees it.
+
+    ``kwargs`` are the body's arguments; ``attempt`` counts from 1.
+    """
+
+    __slots__ = ("_sections", "attempt", "kwargs")
+
+    def __init__(self, kwargs: Mapping[str, Any], attempt: int) -> None:
+        self.kwargs = kwargs
+        self.attempt = attempt
+        self._sections: list[Section] = []
+
+    def add_section(self, title: str, text: str) -> None:
+        """Add text to the step's result, such as what it printed."""
+        self._sections.append(Section(title, text))
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """All text added so far."""
+        return tuple(self._sections)
+
+
+Around = Callable[[Call], Any]
+
+
+class Wrappers:
+    """The generators that stand around one call: entered in order, left in reverse."""
+
+    def __init__(self, implementations: Sequence[Any], facts: Mapping[str, Any]) -> None:
+        self._implementations = implementations
+        self._facts = facts
+        self._entered: list[Any] = []
+
+    def around(self, body: Callable[[], Any]) -> Any:
+        """Call a plain body inside the wrappers."""
+        try:
+            self._enter()
+            value = body()
+        except BaseException as error:  # whatever the body raises goes through the wrappers, then on
+            value = self._leave_with(error)
+        return self._leave(value)
+
+    async def around_async(self, body: Callable[[], Awaitable[Any]]) -> Any:
+        """Await an async body inside the wrappers."""
+        try:
+            self._enter()
+            value = await body()
+        except BaseException as error:  # as above, cancellation included
+            value = self._leave_with(error)
+        return self._leave(value)
+
+    def _enter(self) -> None:
+        for one in self._implementations:
+            generator = one.function(*(self._facts[name] for name in one.argnames))
+            next(generator)
+            self._entered.append(generator)
+
+    def _leave(self, value: Any) -> Any:
+        while self._entered:
+            generator = self._entered.pop()
+            try:
+                generator.send(value)
+            except StopIteration as stop:
+                value = stop.value if stop.value is not None else value
+            except BaseException as error:  # a wrapper's own error takes the value's place
+                value = self._leave_with(error)
+            else:
+                generator.close()
+                raise RuntimeError("flowbuilder_step_call yielded twice")
+        return value
+
+    def _leave_with(self, error: BaseException) -> Any:
+        """Throw an error through the wrappers; one that returns a value has settled it."""
+        while self._entered:
+            generator = self._entered.pop()
+            try:
+                generator.throw(error)
+            except StopIteration as stop:
+                if stop.value is not None:
+                    return stop.value
+            except BaseException as raised:  # the wrapper let it pass, or raised its own
+                error = raised
+            else:
+                generator.close()
+                error = RuntimeError("flowbuilder_step_call yielded twice")
+        raise error

@@ -1,0 +1,69 @@
+"""Context: what a step's body may ask of its run, and which step a thread or coroutine is in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowbuilder.errors import StepCancelledError
+
+RECORD_FIELDS = ("run", "step", "attempt")
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Context:
+    """Injected as ``ctx``: the facts of one attempt of one step.
+
+    ``step`` is the step's name (``measure[3]`` for an item), ``attempt`` counts from 1, ``item`` is
+    the item's index or None, ``params`` are the run's inputs, ``log`` is a stdlib logger.
+    """
+
+    run_id: str
+    workflow: str
+    step: str
+    attempt: int = 1
+    item: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    is_over: Callable[[], bool] = field(default=_never, repr=False)
+
+    @property
+    def log(self) -> logging.Logger:
+        """The logger of this workflow's steps; its records carry run, step and attempt."""
+        return logging.getLogger(f"flowbuilder.step.{self.workflow}")
+
+    def check_cancelled(self) -> None:
+        """Raise when this attempt has timed out or its run was cancelled; call it in long loops.
+
+        Raises:
+            StepCancelledError: when nobody waits for this attempt any more.
+        """
+        if self.is_over():
+            raise StepCancelledError(f"{self.step} is over: it timed out or its run was cancelled")
+
+
+current: ContextVar[Context | None] = ContextVar("flowbuilder_step", default=None)
+
+
+def install_log_records() -> None:
+    """Let every log record carry ``run``, ``step`` and ``attempt``; None outside a step."""
+    made = logging.getLogRecordFactory()
+    if getattr(made, "__flowbuilder__", False):
+        return
+
+    def record_with_step(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = made(*args, **kwargs)
+        context = current.get()
+        record.run = context.run_id if context else None
+        record.step = context.step if context else None
+        record.attempt = context.attempt if context else None
+        return record
+
+    record_with_step.__flowbuilder__ = True  # type: ignore[attr-defined]  # marks the factory as ours
+    logging.setLogRecordFactory(record_with_step)

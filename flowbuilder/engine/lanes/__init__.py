@@ -1,0 +1,1 @@
+"""Lanes: where bodies run; each a small class behind one Protocol."""

@@ -1,0 +1,99 @@
+"""The process lane: bodies in worker processes, each kept by one thread that can kill it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.lanes.thread import ThreadLane
+from flowbuilder.engine.worker_process import WorkerProcess
+from flowbuilder.errors import StepCancelledError, StepTimeoutError
+
+
+class ProcessLane(ThreadLane):
+    """Runs plain bodies in spawned worker processes, kept warm for the run.
+
+    Each thread of this lane keeps one worker. A body that overruns, or whose run is cancelled,
+    loses its worker; a worker that dies fails its own step alone.
+    """
+
+    enforces_timeouts = True
+
+    def __init__(self, limit: int | None = None) -> None:
+        super().__init__(limit or os.cpu_count() or 1)
+        self._workers: dict[int, WorkerProcess] = {}
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Kill the workers of all running bodies."""
+        with self._lock:
+            self._cancelled = True
+            workers = list(self._workers.values())
+        for worker in workers:
+            worker.kill()
+
+    def close(self) -> None:
+        """End all workers."""
+        super().close()
+        with self._lock:
+            workers = list(self._workers.values())
+        for worker in workers:
+            worker.close()
+
+    def _execute(self, attempt: Attempt) -> None:
+        attempt.execute(lambda fn, kwargs: self._call(attempt, fn, kwargs))
+        if attempt.status is not None and isinstance(attempt.error, StepCancelledError) and self._cancelled:
+            attempt.cancelled()
+
+    def _call(self, attempt: Attempt, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
+        """Send one call to this thread's worker and wait for its answer, its death or the deadline."""
+        worker = self._worker()
+        try:
+            reply = worker.call(fn, kwargs, attempt.deadline)
+        except BaseException as error:
+            self._drop()
+            if self._cancelled:
+                raise StepCancelledError(f"{attempt.info.name} was cancelled") from None
+            if isinstance(error, TimeoutError):
+                raise StepTimeoutError(attempt.info.name, attempt.timeout or 0.0) from None
+            raise
+        finally:
+            _replay(worker)
+        return reply
+
+    def _worker(self) -> WorkerProcess:
+        number = threading.get_ident()
+        worker = self._workers.get(number)
+        if worker is None:
+            worker = WorkerProcess()
+            with self._lock:
+                self._workers[number] = worker
+                if self._cancelled:
+                    worker.kill()
+        return worker
+
+    def _drop(self) -> None:
+        with self._lock:
+            worker = self._workers.pop(threading.get_ident(), None)
+        if worker is not None:
+            worker.close()
+
+    def _ended(self) -> None:
+        self._drop()
+
+
+def _replay(worker: WorkerProcess) -> None:
+    """Give what the worker printed and logged to this thread's own streams, as if it were said here."""
+    for stream, text in worker.printed():
+        target = sys.stdout if stream == "stdout" else sys.stderr
+        if text and target is not None:
+            target.write(text)
+    for record in worker.logged():
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)

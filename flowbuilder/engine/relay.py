@@ -1,0 +1,96 @@
+"""Relay: tells watching hooks what happened, one at a time, in order, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import Any
+
+import pluggy
+
+log = logging.getLogger("flowbuilder")
+
+BACKLOG = 2_000
+WATCHERS = (
+    "run_start", "batch_start", "step_start", "step_retry", "step_finish",
+    "step_error", "step_skip", "batch_finish", "run_finish",
+)  # fmt: skip
+
+Told = tuple[str, dict[str, Any]]
+
+
+class Relay:
+    """The hook thread of one run.
+
+    ``tell`` costs one queue put, and nothing where nobody listens. An implementation that raises
+    is logged once and hears nothing more; ``failures`` lists each as (plugin, hook).
+    """
+
+    def __init__(self, host: pluggy.PluginManager, on_drained: Callable[[], None]) -> None:
+        self.failures: list[tuple[str, str]] = []
+        self._listeners = {name: _implementations(host, name) for name in WATCHERS}
+        self._host = host
+        self._silenced: set[Any] = set()
+        self._queue: SimpleQueue[Told | None] = SimpleQueue()
+        self._on_drained = on_drained
+        self._thread: threading.Thread | None = None
+        self.finished = threading.Event()
+
+    def hears(self, name: str) -> bool:
+        """Return whether anybody listens to a hook."""
+        return bool(self._listeners[name])
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be told that no new step should start."""
+        return self._queue.qsize() > BACKLOG
+
+    def start(self) -> None:
+        """Start the hook thread, where anybody listens at all."""
+        if any(self._listeners.values()):
+            self._thread = threading.Thread(target=self._serve, name="flowbuilder-hooks", daemon=True)
+            self._thread.start()
+
+    def tell(self, name: str, **facts: Any) -> None:
+        """Queue one call of a hook; may be called from any thread, also under the schedule's lock."""
+        if self._listeners[name] and self._thread is not None:
+            self._queue.put((name, facts))
+
+    def close(self) -> None:
+        """Tell what is queued, then end the thread; ``finished`` is set and ``on_drained`` called."""
+        if self._thread is None:
+            self.finished.set()
+        else:
+            self._queue.put(None)
+
+    def _serve(self) -> None:
+        was_behind = False
+        while (told := self._queue.get()) is not None:
+            name, facts = told
+            for implementation in self._listeners[name]:
+                if implementation.plugin not in self._silenced:
+                    self._call(implementation, name, facts)
+            behind = self._queue.qsize()
+            if was_behind and behind < BACKLOG // 2:
+                was_behind = False
+                self._on_drained()
+            was_behind = was_behind or behind > BACKLOG
+        self.finished.set()
+        self._on_drained()
+
+    def _call(self, implementation: Any, name: str, facts: dict[str, Any]) -> None:
+        try:
+            implementation.function(*(facts[argument] for argument in implementation.argnames))
+        except BaseException:  # a watcher may raise anything, SystemExit included, and must not break the run
+            plugin = implementation.plugin_name
+            self._silenced.add(implementation.plugin)
+            self.failures.append((plugin, name))
+            log.exception("plugin %s failed in flowbuilder_%s and hears nothing more of this run", plugin, name)
+
+
+def _implementations(host: pluggy.PluginManager, name: str) -> Iterable[Any]:
+    """Return who listens to a hook, last registered first, as pluggy calls them."""
+    caller = getattr(host.hook, f"flowbuilder_{name}", None)
+    return tuple(reversed(caller.get_hookimpls())) if caller is not None else ()

@@ -1,0 +1,397 @@
+"""Schedule: the pure state machine at the heart of a run.
+
+Steps, edges and limits go in, "start this one now" comes out. No threads, no clock, no I/O, no
+hooks: whoever drives it holds one lock around every call. Units are small integers: the steps in
+plan order first, the items of mapped steps behind them as they appear. All state is kept in flat
+lists, so a unit costs tens of bytes and a transition about a microsecond.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Edge(IntEnum):
+    """What a step asks of one upstream step."""
+
+    VALUE = 0  # success
+    SOFT = 1  # success, or skipped by a false `when`: a default takes the value's place, or it only orders
+    ANY = 2  # that it ended
+    ITEMS = 3  # that its items are known: a map of a map
+
+
+class State(IntEnum):
+    """Where a unit stands; from SUCCESS on it has ended."""
+
+    PENDING = 0
+    READY = 1
+    RUNNING = 2
+    WAITING = 3  # for its next attempt
+    EXPANDED = 4  # a mapped step whose items are running
+    SUCCESS = 5
+    FAILED = 6
+    PASSED = 7  # skipped by a false `when`, its own or one upstream
+    SKIPPED = 8  # skipped for any other cause
+
+
+class Entry(NamedTuple):
+    """One step as the schedule sees it: its lane, its edges as (upstream, edge), mapped or not."""
+
+    lane: int
+    edges: Sequence[tuple[int, Edge]] = ()
+    mapped: bool = False
+
+
+class News(NamedTuple):
+    """Something the schedule decided by itself.
+
+    ``kind`` is "skip" (``unit``, because of ``cause``; -1 for the stop), "end" (the mapped step
+    ``unit`` ended), "gave_up" (``unit`` waited for an attempt it will not get), "stop",
+    "batch_start" or "batch_finish" (``unit`` is the batch's number).
+    """
+
+    kind: str
+    unit: int = -1
+    cause: int = -1
+
+
+PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
+SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
+HAS_FAILED, HAS_SKIPPED = 1, 2
+
+
+class Schedule:
+    """Decides what may start; every limit is kept here and nowhere else.
+
+    Args:
+        entries: the steps, each after its upstream.
+        lane_limits: for each lane how many of its units run at once.
+        limit: how many units run at once, all lanes together; None for no limit.
+        failures_allowed: the failure of this many units stops the run; None for never.
+        batches: barriers: groups of steps of which none starts before the group before has ended.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        lane_limits: Sequence[int],
+        *,
+        limit: int | None = None,
+        failures_allowed: int | None = None,
+        batches: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        count = len(entries)
+        self.news: list[News] = []
+        self.stopped = False
+        self.failures = 0
+        self._limit = limit
+        self._failures_allowed = failures_allowed
+        self._lane_limits = list(lane_limits)
+        self._running_in = [0] * len(lane_limits)
+        self._running = 0
+        self._live = 0
+        self._waiting_retries = 0
+        self._open = count
+        self._order = 0
+        self._ready: list[deque[tuple[int, int]]] = [deque() for _ in lane_limits]
+        self._state = [PENDING] * count
+        self._waits_for = [len(entry.edges) for entry in entries]
+        self._lane = [entry.lane for entry in entries]
+        self._parent = [-1] * count
+        self._downstream: list[list[int] | None] = [None] * count
+        self._mapped = {unit for unit, entry in enumerate(entries) if entry.mapped}
+        self._maps: dict[int, list[int]] = {}
+        self._first: dict[int, int] = {}
+        self._item_count: dict[int, int] = {}
+        self._items_open: dict[int, int] = {}
+        self._flags: dict[int, int] = {}
+        self._cause: dict[int, int] = {}
+        self._held_waits: set[int] = set()
+        for unit, entry in enumerate(entries):
+            self._connect(unit, entry.edges)
+        self._set_batches(batches)
+        for unit in range(count):
+            if not self._waits_for[unit]:
+                self._make_ready(unit)
+
+    def _connect(self, unit: int, edges: Sequence[tuple[int, Edge]]) -> None:
+        for upstream, edge in edges:
+            self._edge(upstream, unit, edge)
+            if edge == ITEMS:
+                self._maps.setdefault(unit, []).append(upstream)
+
+    def _edge(self, upstream: int, unit: int, edge: int) -> None:
+        known = self._downstream[upstream]
+        coded = unit << 2 | edge
+        if known is None:
+            self._downstream[upstream] = [coded]
+        else:
+            known.append(coded)
+
+    def _set_batches(self, batches: Sequence[Sequence[int]] | None) -> None:
+        self._batch_of: dict[int, int] | None = None
+        if not batches:
+            return
+        self._batch_of = {unit: number for number, batch in enumerate(batches) for unit in batch}
+        self._batch_open = [len(batch) for batch in batches]
+        self._held: list[list[int]] = [[] for _ in batches]
+        self._batch = 0
+        self.news.append(News("batch_start", 0))
+
+    # What a driver asks.
+
+    @property
+    def ended(self) -> bool:
+        """Whether every step has ended."""
+        return not self._open
+
+    @property
+    def starved(self) -> bool:
+        """Whether steps are left, and none runs or waits for an attempt of its own.
+
+        Then only units that are over, but still hold their slots, stand in the way.
+        """
+        return self._open > 0 and not self._live and not self._waiting_retries
+
+    @property
+    def running(self) -> int:
+        """How many slots are held."""
+        return self._running
+
+    def state(self, unit: int) -> State:
+        """Return where a unit stands."""
+        return State(self._state[unit])
+
+    def items(self, unit: int) -> range:
+        """Return the units of a mapped step's items; empty while they are not known."""
+        first = self._first.get(unit, 0)
+        return range(first, first + self._item_count.get(unit, 0))
+
+    def parent(self, unit: int) -> int:
+        """Return the mapped step an item belongs to, -1 for a step."""
+        return self._parent[unit]
+
+    def startable(self, lane: int) -> bool:
+        """Return whether ``take(lane)`` would give a unit."""
+        queue = self._ready[lane]
+        while queue and self._state[queue[0][1]] != READY:
+            queue.popleft()
+        if not queue or self._running_in[lane] >= self._lane_limits[lane]:
+            return False
+        if self._limit is None:
+            return True
+        return self._running < self._limit and not self._older_elsewhere(lane, queue[0][0])
+
+    def _older_elsewhere(self, lane: int, order: int) -> bool:
+        """With a common limit the oldest ready unit goes first, whatever lane it is in."""
+        for other, queue in enumerate(self._ready):
+            while queue and self._state[queue[0][1]] != READY:
+                queue.popleft()
+            has_slot = other != lane and self._running_in[other] < self._lane_limits[other]
+            if queue and has_slot and queue[0][0] < order:
+                return True
+        return False
+
+    # What a driver says.
+
+    def take(self, lane: int) -> int | None:
+        """Start the next ready unit of a lane: it now holds a slot. None where nothing may start."""
+        if not self.startable(lane):
+            return None
+        _, unit = self._ready[lane].popleft()
+        self._state[unit] = RUNNING
+        self._running += 1
+        self._running_in[lane] += 1
+        self._live += 1
+        return unit
+
+    def succeed(self, unit: int, *, held: bool = False) -> None:
+        """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
+        self._leave(unit, held=held)
+        self._end(unit, SUCCESS, unit)
+
+    def fail(self, unit: int, *, held: bool = False) -> None:
+        """Say that a running unit failed for good; ``held`` keeps its slot until ``release``."""
+        self._leave(unit, held=held)
+        self.failures += 1
+        self._end(unit, FAILED, unit)
+        if self._failures_allowed is not None and self.failures >= self._failures_allowed:
+            self.stop()
+
+    def skip(self, unit: int) -> None:
+        """Say that the ``when`` of a running unit is false."""
+        self._leave(unit)
+        self._end(unit, PASSED, unit)
+
+    def wait(self, unit: int, *, held: bool = False) -> None:
+        """Say that a running unit will be tried again; it holds nothing, unless ``held``."""
+        self._leave(unit, held=held)
+        self._state[unit] = WAITING
+        if held:
+            self._held_waits.add(unit)
+        else:
+            self._waiting_retries += 1
+
+    def due(self, unit: int) -> None:
+        """Say that a waiting unit may be tried now."""
+        if self._state[unit] == WAITING:
+            self._stop_waiting(unit)
+            self._make_ready(unit)
+
+    def give_up(self, unit: int) -> None:
+        """Say that a waiting unit gets no further attempt: it has failed."""
+        self._stop_waiting(unit)
+        self.news.append(News("gave_up", unit))
+        self._end(unit, FAILED, unit)
+
+    def lend(self, unit: int) -> None:
+        """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
+        self._running += 1
+        self._running_in[self._lane[unit]] += 1
+
+    def release(self, unit: int) -> None:
+        """Give back the slot that a unit kept with ``held``."""
+        self._running -= 1
+        self._running_in[self._lane[unit]] -= 1
+
+    def expand(self, unit: int, count: int) -> range:
+        """Say that a running mapped step has ``count`` items, and return their units.
+
+        An item of a map of a map waits for the item of the same index only.
+        """
+        self._leave(unit)
+        first = len(self._state)
+        self._state[unit] = EXPANDED
+        self._first[unit], self._item_count[unit], self._items_open[unit] = first, count, count
+        sources = [self._first[source] for source in self._maps.get(unit, ())]
+        self._state += [PENDING] * count
+        self._waits_for += [len(sources)] * count
+        self._lane += [self._lane[unit]] * count
+        self._parent += [unit] * count
+        self._downstream += [None] * count
+        for index in range(count):
+            self._place_item(first + index, [source + index for source in sources])
+        self._tell_expanded(unit)
+        if not count:
+            self._end(unit, SUCCESS, unit)
+        return range(first, first + count)
+
+    def stop(self) -> None:
+        """Start nothing new: everything that has not started is skipped."""
+        if self.stopped:
+            return
+        self.stopped = True
+        self.news.append(News("stop"))
+        for unit in range(len(self._state)):
+            if self._state[unit] == WAITING:
+                self.give_up(unit)
+            elif self._state[unit] in (PENDING, READY):
+                self._end(unit, SKIPPED, -1)
+
+    # Inside.
+
+    def _stop_waiting(self, unit: int) -> None:
+        if unit in self._held_waits:
+            self._held_waits.discard(unit)
+        else:
+            self._waiting_retries -= 1
+
+    def _leave(self, unit: int, *, held: bool = False) -> None:
+        if self._state[unit] != RUNNING:
+            raise RuntimeError(f"unit {unit} is {self.state(unit).name}, not RUNNING")
+        self._live -= 1
+        if not held:
+            self.release(unit)
+
+    def _make_ready(self, unit: int) -> None:
+        if self._batch_of is not None and self._parent[unit] < 0:
+            batch = self._batch_of[unit]
+            if batch > self._batch:
+                self._held[batch].append(unit)
+                return
+        self._state[unit] = READY
+        self._ready[self._lane[unit]].append((self._order, unit))
+        self._order += 1
+
+    def _place_item(self, item: int, sources: list[int]) -> None:
+        for source in sources:
+            state = self._state[source]
+            if state < SUCCESS:
+                self._edge(source, item, 0)
+            elif state == SUCCESS:
+                self._waits_for[item] -= 1
+            else:
+                self._end(item, PASSED if state == PASSED else SKIPPED, self._cause.get(source, source))
+                return
+        if not self._waits_for[item]:
+            self._make_ready(item)
+
+    def _tell_expanded(self, unit: int) -> None:
+        for coded in self._downstream[unit] or ():
+            if coded & 3 == ITEMS:
+                self._satisfy(coded >> 2)
+
+    def _satisfy(self, unit: int) -> None:
+        self._waits_for[unit] -= 1
+        if not self._waits_for[unit] and self._state[unit] == PENDING:
+            self._make_ready(unit)
+
+    def _end(self, unit: int, state: int, cause: int) -> None:
+        """End a unit, and with it, without recursion, all that this decides."""
+        work = deque([(unit, state, cause)])
+        while work:
+            unit, state, cause = work.popleft()
+            if self._state[unit] >= SUCCESS:
+                continue
+            self._state[unit] = state
+            if state == SKIPPED or (state == PASSED and cause != unit):
+                self._cause[unit] = cause
+                self.news.append(News("skip", unit, cause))
+            for coded in self._downstream[unit] or ():
+                below, edge = coded >> 2, coded & 3
+                if self._state[below] != PENDING or (edge == ITEMS and unit in self._first):
+                    continue
+                if state == SUCCESS or edge == ANY or (state == PASSED and edge == SOFT):
+                    self._satisfy(below)
+                else:
+                    work.append((below, PASSED if state == PASSED else SKIPPED, cause))
+            parent = self._parent[unit]
+            if parent < 0:
+                self._step_ended(unit)
+            elif (whole := self._item_ended(parent, state)) is not None:
+                self.news.append(News("end", parent))
+                work.append((parent, whole, parent))
+
+    def _item_ended(self, parent: int, state: int) -> int | None:
+        """Count an item of a mapped step; return how the step ended when it was the last."""
+        if state == FAILED:
+            self._flags[parent] = self._flags.get(parent, 0) | HAS_FAILED
+        elif state == SKIPPED:
+            self._flags[parent] = self._flags.get(parent, 0) | HAS_SKIPPED
+        self._items_open[parent] -= 1
+        if self._items_open[parent]:
+            return None
+        flags = self._flags.get(parent, 0)
+        return FAILED if flags else SUCCESS
+
+    def _step_ended(self, unit: int) -> None:
+        self._open -= 1
+        if self._batch_of is None:
+            return
+        batch = self._batch_of[unit]
+        self._batch_open[batch] -= 1
+        while self._batch < len(self._batch_open) and not self._batch_open[self._batch]:
+            self._next_batch()
+
+    def _next_batch(self) -> None:
+        self.news.append(News("batch_finish", self._batch))
+        self._batch += 1
+        if self._batch == len(self._batch_open):
+            return
+        self.news.append(News("batch_start", self._batch))
+        for unit in self._held[self._batch]:
+            if self._state[unit] == PENDING:
+                self._make_ready(unit)

@@ -1,0 +1,38 @@
+"""What hooks, plugins and step bodies see of a run: frozen views, never the engine's own state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
+from flowbuilder.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunInfo:
+    """One run of one workflow, as hooks see it; ``started_at`` is seconds since the epoch."""
+
+    run_id: str
+    workflow: str
+    definition: WorkflowDefinition
+    plan: Plan
+    params: Mapping[str, Any]
+    config: ParallelConfig
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepInfo:
+    """What is being run: a step, a mapped step as a whole, or one item of it.
+
+    ``name`` is ``measure`` for a step and ``measure[3]`` for an item; ``item`` is the item's index
+    and None for a step; ``total`` is the number of items of a mapped step as a whole, else None.
+    """
+
+    name: str
+    definition: StepDefinition | WorkflowDefinition
+    item: int | None = None
+    total: int | None = None

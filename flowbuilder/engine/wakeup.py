@@ -1,0 +1,53 @@
+"""Wakeup: how any thread wakes the loop, on asyncio and trio alike, coalesced."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+import sniffio
+
+
+class Wakeup:
+    """Wakes the one coroutine that waits; made on the loop, ``notify`` is safe from any thread.
+
+    It may also be called from a signal handler: no lock is taken. Notices that come before the
+    loop turns are one.
+    """
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._notified = False
+        self._soon = _call_soon()
+
+    def notify(self) -> None:
+        """Wake the waiting coroutine."""
+        if self._notified:
+            return
+        self._notified = True
+        try:
+            self._soon(self._set)
+        except RuntimeError:
+            # The loop has ended: nobody is left to wake.
+            self._notified = False
+
+    def _set(self) -> None:
+        self._event.set()
+
+    async def wait(self, until: float = math.inf) -> None:
+        """Wait for a notice, or until the loop's clock shows ``until``."""
+        with anyio.CancelScope(deadline=until):
+            await self._event.wait()
+        self._event = anyio.Event()
+        self._notified = False
+
+
+def _call_soon() -> Callable[[Callable[[], None]], object]:
+    if sniffio.current_async_library() == "trio":
+        import trio
+
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    import asyncio
+
+    return asyncio.get_running_loop().call_soon_threadsafe

@@ -1,0 +1,112 @@
+"""What a worker process runs: reads calls from a pipe, answers on another, dies with its parent."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import pickle
+import signal
+import struct
+import sys
+import threading
+import traceback
+from typing import Any
+
+from flowbuilder.discovery import install_finder
+
+HEADER = struct.Struct("!Q")
+
+
+class Records(logging.Handler):
+    """Collects log records, made fit for sending."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record with its message and traceback as text."""
+        record.msg, record.args = record.getMessage(), None
+        if record.exc_info:
+            record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
+            record.exc_info = None
+        # The parent says which run and step this was: it knows.
+        for name in ("run", "step", "attempt"):
+            record.__dict__.pop(name, None)
+        self.records.append(record)
+
+
+def main(read: int, write: int, parent: int) -> None:
+    """Serve calls until the pipe closes."""
+    _die_with(parent)
+    stream = os.fdopen(read, "rb")
+    setup = pickle.loads(_next(stream) or b"")
+    sys.path[:] = setup["path"]
+    install_finder().table.update(setup["table"])
+    handler = Records()
+    logging.root.addHandler(handler)
+    logging.root.setLevel(setup["level"])
+    while (message := _next(stream)) is not None:
+        reply = _reply(message, handler)
+        data = HEADER.pack(len(reply)) + reply
+        view = memoryview(data)
+        while view:
+            view = view[os.write(write, view) :]
+
+
+def _die_with(parent: int) -> None:
+    """End when the parent does: by the pipe's end when idle, by a watch while a body runs.
+
+    A parent-death signal would follow the thread that spawned this process, which may end first.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        threading.Event().wait(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _next(stream: Any) -> bytes | None:
+    header = stream.read(HEADER.size)
+    return stream.read(HEADER.unpack(header)[0]) if len(header) == HEADER.size else None
+
+
+def _reply(message: bytes, handler: Records) -> bytes:
+    outcome, value = "returned", None
+    try:
+        module, qualname, settled, kwargs = pickle.loads(message)
+        fn: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            fn = getattr(fn, part)
+        value = fn(**settled, **kwargs)
+    except BaseException as error:  # around a user's step anything may come
+        outcome, value = "raised", _sendable(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    records, handler.records = handler.records, []
+    try:
+        return pickle.dumps((outcome, value, records), protocol=5)
+    except Exception as error:  # pickling calls the user's __reduce__, which may raise anything
+        failure = (TypeError(f"the step's result ({type(value).__name__}) cannot be sent back: {error}"), "")
+        return pickle.dumps(("raised", failure, records), protocol=5)
+
+
+def _sendable(error: BaseException) -> tuple[BaseException, str]:
+    """Return the error, or a stand-in where it cannot be sent, and its traceback as text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # the user's exception cannot be pickled, or not be loaded again
+        return RuntimeError(f"{type(error).__qualname__}: {error}"), text
+    return error, text
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,167 @@
+"""WorkerProcess: one spawned Python process that calls functions for one thread of the parent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+from flowbuilder.declare.signature import unwrapped
+from flowbuilder.discovery import install_finder
+from flowbuilder.errors import WorkerDiedError
+
+HEADER = struct.Struct("!Q")
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an error in a worker process, as text; the cause of the error in the parent."""
+
+    def __str__(self) -> str:
+        return f"\n\n{self.args[0]}"
+
+
+class WorkerProcess:
+    """A worker and the two pipes to it; its stdout and stderr are files that outlive it."""
+
+    def __init__(self) -> None:
+        self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
+        self._err: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
+        self._read = [0, 0]
+        self._records: list[logging.LogRecord] = []
+        child_in, self._to = os.pipe()
+        self._from, child_out = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flowbuilder.engine.worker", str(child_in), str(child_out), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=self._out,
+                stderr=self._err,
+                pass_fds=(child_in, child_out),
+                # A terminal's Ctrl-C is the parent's to act on.
+                start_new_session=True,
+            )
+        finally:
+            os.close(child_in)
+            os.close(child_out)
+        self._send(pickle.dumps({"path": sys.path, "table": install_finder().table, "level": logging.root.level}))
+
+    def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any], deadline: float | None) -> Any:
+        """Call ``fn`` in the worker and return what it returns.
+
+        Raises:
+            TimeoutError: when ``deadline`` (monotonic seconds) passes; the worker is killed.
+            WorkerDiedError: when the worker ends before it answers.
+            BaseException: what the function raised.
+        """
+        inner = unwrapped(fn)
+        settled = _settled(fn)
+        try:
+            message = pickle.dumps((inner.__module__, inner.__qualname__, settled, dict(kwargs)), protocol=5)
+        except Exception as error:  # pickling calls the user's __reduce__, which may raise anything
+            raise TypeError(f"the arguments cannot be sent to a worker process: {error}") from error
+        try:
+            self._send(message, deadline)
+            reply = self._receive(deadline)
+        except TimeoutError:
+            self.kill()
+            raise
+        except (EOFError, OSError):
+            raise WorkerDiedError(self._epitaph()) from None
+        outcome, value, records = pickle.loads(reply)
+        self._records = records
+        if outcome == "raised":
+            error, text = value
+            raise error from RemoteTraceback(text)
+        return value
+
+    def printed(self) -> list[tuple[str, str]]:
+        """Return what the worker wrote to stdout and stderr since it was last asked."""
+        found = []
+        for number, (name, file) in enumerate((("stdout", self._out), ("stderr", self._err))):
+            if file.closed:
+                continue
+            data = os.pread(file.fileno(), 1 << 20, self._read[number])
+            self._read[number] = os.fstat(file.fileno()).st_size
+            found.append((name, data.decode(errors="replace")))
+        return found
+
+    def logged(self) -> list[logging.LogRecord]:
+        """Return the log records of the last call."""
+        records, self._records = self._records, []
+        return records
+
+    def kill(self) -> None:
+        """Kill the worker at once; safe from any thread."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """Kill the worker, wait for its end and close the pipes."""
+        self.kill()
+        self._process.wait()
+        for fd in (self._to, self._from):
+            if fd >= 0:
+                os.close(fd)
+        self._to = self._from = -1
+
+    def _epitaph(self) -> str:
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._process.wait()
+        if code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+            return f"the worker process was killed by {name}{hint}"
+        return f"the worker process exited with code {code} before the step returned"
+
+    def _send(self, message: bytes, deadline: float | None = None) -> None:
+        view = memoryview(HEADER.pack(len(message)) + message)
+        while view:
+            if deadline is not None:
+                self._wait([], [self._to], deadline)
+            view = view[os.write(self._to, view[: 1 << 16] if deadline is not None else view) :]
+
+    def _receive(self, deadline: float | None) -> bytes:
+        (size,) = HEADER.unpack(self._read_exactly(HEADER.size, deadline))
+        return self._read_exactly(size, deadline)
+
+    def _read_exactly(self, size: int, deadline: float | None) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            if deadline is not None:
+                self._wait([self._from], [], deadline)
+            part = os.read(self._from, min(size - len(parts), 1 << 20))
+            if not part:
+                raise EOFError
+            parts += part
+        return bytes(parts)
+
+    @staticmethod
+    def _wait(reading: list[int], writing: list[int], deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0 or select.select(reading, writing, [], left) == ([], [], []):
+            raise TimeoutError
+
+
+def _settled(fn: Any) -> dict[str, Any]:
+    """Return the arguments that partials have settled, the outer ones first."""
+    found: dict[str, Any] = {}
+    while hasattr(fn, "func") and hasattr(fn, "keywords"):
+        found = {**fn.keywords, **found}
+        if fn.args:
+            raise TypeError("a partial with positional arguments cannot be sent to a worker process; use keywords")
+        fn = fn.func
+    return found

@@ -1,0 +1,228 @@
+"""Every error a user can meet: each says what, where, the value seen, what is allowed, what to type."""
+
+from __future__ import annotations
+
+import difflib
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in a user's source: a file and a line, shown as ``file:line``."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def shown(text: object, limit: int = 200) -> str:
+    """Return foreign text fit for a terminal: control and bidi characters escaped, cut at ``limit``.
+
+    Line breaks are escaped too, so a name can never start a line of its own.
+    """
+    raw = text if isinstance(text, str) else str(text)
+    cut = raw if len(raw) <= limit else raw[: limit - 1] + "…"
+    return "".join(c if c.isprintable() and c not in BIDI_CONTROLS else _escape(c) for c in cut)
+
+
+def shown_value(value: object, limit: int = 120) -> str:
+    """Return ``repr(value)`` fit for a terminal, whatever a broken ``__repr__`` does."""
+    try:
+        text = repr(value)
+    except Exception as error:  # a user's __repr__ may raise anything, and this is the message about it
+        text = f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+    return shown(text, limit)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known names that look like ``name``."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the hint "did you mean 'x'?" or an empty string when nothing is near."""
+    close = nearest(name, known)
+    return f"did you mean {' or '.join(repr(shown(c)) for c in close)}?" if close else ""
+
+
+class FlowBuilderError(Exception):
+    """Base of all errors FlowBuilder raises for a mistake of its user.
+
+    ``what`` is a sentence; the rest is optional and printed one to a line. ``exit_code`` is what
+    the command line ends with.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self, what: str, *, where: Where | str | None = None, got: str = "", allowed: str = "", hint: str = ""
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.got = got
+        self.allowed = allowed
+        self.hint = hint
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        lines = [f"{self.what}{place}"]
+        for label in ("got", "allowed", "hint"):
+            if text := getattr(self, label):
+                lines.append(f"  {label}: {text}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+
+def _rebuild(kind: type[FlowBuilderError], args: tuple[object, ...], facts: dict[str, object]) -> FlowBuilderError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class DefinitionError(FlowBuilderError):
+    """A decorator or builder was given something it cannot use."""
+
+
+class DuplicateNameError(DefinitionError):
+    """Two definitions of one file share a name."""
+
+    def __init__(self, name: str, first: Where, second: Where) -> None:
+        self.name = name
+        self.first = first
+        self.second = second
+        super().__init__(
+            f"the name {shown(name)!r} is defined twice",
+            where=second,
+            got=f"{first} and {second}",
+            hint="steps, workflows and providers share one namespace: rename one, or give it name=",
+        )
+
+
+class UnknownNameError(FlowBuilderError):
+    """A name was asked for that nothing in scope has."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: Where | str | None = None) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(
+            f"there is no {kind} named {shown(name)!r}",
+            where=where,
+            allowed=listed(self.known),
+            hint=did_you_mean(name, self.known),
+        )
+
+
+class CycleError(FlowBuilderError):
+    """Steps need each other in a circle; ``path`` lists them in order, each with its place."""
+
+    LONGEST = 10
+
+    def __init__(self, path: Sequence[tuple[str, Where]]) -> None:
+        self.path = tuple(path)
+        parts = [f"{shown(name)} ({where})" for name, where in self.path]
+        if len(parts) > self.LONGEST:
+            parts[self.LONGEST - 2 : -2] = [f"… {len(parts) - self.LONGEST} more …"]
+        super().__init__(
+            "these steps need each other in a circle: " + " → ".join(parts),
+            hint="a step is needed by one that it needs itself; remove one of these requests",
+        )
+
+
+class InputError(FlowBuilderError):
+    """A value given for an input is missing, unknown or not of the annotated type."""
+
+
+class PlanError(FlowBuilderError):
+    """The definitions cannot be made into a plan."""
+
+
+class CollectError(FlowBuilderError):
+    """A flow file cannot be found, read or imported; ``frames`` holds the user's own traceback lines."""
+
+    def __init__(self, what: str, *, where: Where | str | None = None, frames: str = "", hint: str = "") -> None:
+        self.frames = frames
+        super().__init__(what, where=where, hint=hint)
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n{self.frames}" if self.frames else text
+
+
+class SettingsError(FlowBuilderError):
+    """A setting of pyproject.toml or an option is wrong."""
+
+
+class PluginError(FlowBuilderError):
+    """A plugin cannot be loaded, or implements a hook wrongly."""
+
+
+class NothingToDoError(FlowBuilderError):
+    """Nothing was found, or nothing was selected."""
+
+    exit_code = 5
+
+
+class InsideLoopError(FlowBuilderError):
+    """``run()`` was called while an event loop runs in this thread."""
+
+    def __init__(self, name: str, instead: str) -> None:
+        super().__init__(
+            f"{name}() cannot be called while an event loop runs in this thread", hint=f"use: await {instead}(...)"
+        )
+
+
+class StepTimeoutError(TimeoutError):
+    """An attempt of a step overran its ``timeout``; ``seconds`` is the limit."""
+
+    def __init__(self, step: str, seconds: float, note: str = "") -> None:
+        self.step = step
+        self.seconds = seconds
+        super().__init__(step, seconds, note)
+
+    def __str__(self) -> str:
+        step, seconds, note = self.args
+        return f"{step} timed out after {seconds:g} s{note}"
+
+
+class StepCancelledError(Exception):
+    """A running step was cancelled because its run was, or by ``fail_fast``."""
+
+
+class WorkerDiedError(Exception):
+    """The worker process of a step ended before the step did: killed, exited or crashed."""
+
+
+class StepSkippedError(Exception):
+    """Raised by ``StepResult.value`` of a skipped step, naming the reason."""
+
+
+class NotRunError(Exception):
+    """Raised by ``RunResult.value`` when the workflow's body never ran."""
+
+
+def error_line(error: BaseException) -> str:
+    """Return the last line of a traceback, "ValueError: text", whatever a broken ``__str__`` does."""
+    return "".join(traceback.format_exception_only(error)).rstrip()
+
+
+def listed(names: Iterable[str], limit: int = 12) -> str:
+    """Return names as a short comma-separated list for a message."""
+    known = [shown(name) for name in names]
+    if not known:
+        return ""
+    rest = f", … and {len(known) - limit} more" if len(known) > limit else ""
+    return ", ".join(known[:limit]) + rest

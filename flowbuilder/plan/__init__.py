@@ -1,0 +1,1 @@
+"""Planning: from definitions to a frozen Plan; the only importer of networkx."""

@@ -1,0 +1,142 @@
+"""Annotations: what the type written on a parameter means, and how it is named in a message."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import inspect
+import types
+import typing
+from typing import Any
+
+from flowbuilder.errors import listed, shown, shown_value
+
+UNTYPED = (None, inspect.Parameter.empty, Any, object)
+LONGEST_ALIAS = 64
+WRAPPERS = frozenset({typing.Annotated, typing.Final, typing.ClassVar})
+
+# What an annotation asks for, and what is built for it: a caller may hand any of these to the step.
+ARRAYS: dict[Any, type] = {
+    list: list,
+    tuple: tuple,
+    set: set,
+    frozenset: frozenset,
+    collections.abc.Iterable: list,
+    collections.abc.Collection: list,
+    collections.abc.Sequence: list,
+    collections.abc.MutableSequence: list,
+    collections.abc.Set: frozenset,
+    collections.abc.MutableSet: set,
+}
+TABLES = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
+
+EXAMPLES = {
+    bool: "true, false, yes, no, on, off, 1 or 0",
+    int: "a whole number, as in 5",
+    float: "a number, as in 0.5",
+    bytes: "text, taken as UTF-8",
+    type(None): "none, null or nothing",
+}
+EXAMPLES_BY_NAME = {
+    "decimal.Decimal": "a decimal number, as in 9.99",
+    "uuid.UUID": "a UUID, as in 12345678-1234-5678-1234-567812345678",
+    "datetime.datetime": "a date and time, as in 2024-05-31T18:30:00+02:00",
+    "datetime.date": "a date, as in 2024-05-31",
+    "datetime.time": "a time of day, as in 18:30",
+    "datetime.timedelta": "a length of time, as in 5s, 1h30m, 2d or PT5M",
+    "pathlib.Path": "a path",
+}
+
+
+def bare(note: Any) -> Any:
+    """Return an annotation without ``Annotated``, ``NewType``, type aliases and the like."""
+    for _ in range(LONGEST_ALIAS):  # an alias may name itself
+        if typing.get_origin(note) in WRAPPERS:
+            note = typing.get_args(note)[0]
+        elif isinstance(note, typing.NewType):
+            note = note.__supertype__
+        elif type(note).__name__ == "TypeAliasType":
+            note = note.__value__
+        elif note is typing.LiteralString:
+            return str
+        else:
+            return note
+    return Any
+
+
+def is_open(note: Any) -> bool:
+    """Return whether anything may be given for a bare annotation: it is missing, unresolved or no class."""
+    if isinstance(note, str | typing.ForwardRef | typing.TypeVar) or any(note is one for one in UNTYPED):
+        return True
+    return bool(getattr(typing.get_origin(note) or note, "_is_protocol", False))
+
+
+def members(note: Any) -> tuple[Any, ...]:
+    """Return what a union consists of, or nothing for an annotation that is no union."""
+    return typing.get_args(note) if typing.get_origin(note) in (typing.Union, types.UnionType) else ()
+
+
+def origin(note: Any) -> Any:
+    """Return ``list`` for ``list[int]``, and the annotation itself where it has no arguments."""
+    return typing.get_origin(note) or note
+
+
+def field_names(kind: Any) -> tuple[str, ...] | None:
+    """Return the fields of a dataclass, TypedDict, NamedTuple, attrs class or msgspec Struct; None for others."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind) if field.init)
+    if typing.is_typeddict(kind):
+        return tuple(kind.__annotations__)
+    if hasattr(kind, "__attrs_attrs__"):
+        return tuple(field.alias for field in kind.__attrs_attrs__ if field.init)
+    for attribute in ("__struct_fields__", "_fields"):
+        if isinstance(kind, type) and isinstance(fields := getattr(kind, attribute, None), tuple):
+            return fields
+    return None
+
+
+def is_nested(note: Any) -> bool:
+    """Return whether values of an annotation are written as a JSON array or object."""
+    kind = origin(bare(note))
+    return any(kind is known for known in (*ARRAYS, *TABLES)) or field_names(kind) is not None
+
+
+def type_name(note: Any) -> str:
+    """Return an annotation as its reader would write it."""
+    if isinstance(note, type) and not typing.get_args(note):
+        return "None" if note is type(None) else shown(note.__qualname__)
+    return shown_value(note).replace("typing.", "")
+
+
+def expected(note: Any) -> str:
+    """Return what may be written for an annotation, for the "allowed" line of a message."""
+    note = bare(note)
+    if options := members(note):
+        return " · ".join(dict.fromkeys(expected(option) for option in options))
+    if typing.get_origin(note) is typing.Literal:
+        return listed(str(getattr(one, "name", one)) for one in typing.get_args(note))
+    if isinstance(note, type) and issubclass(note, enum.Enum):
+        return listed(note.__members__)
+    return _expected_nested(note) or _example(note) or type_name(note)
+
+
+def _expected_nested(note: Any) -> str:
+    kind = origin(note)
+    if any(kind is known for known in ARRAYS):
+        item = typing.get_args(note)[:1]
+        flat = not (item and is_nested(item[0]))
+        return "a JSON array" + (", or items separated by commas" if flat else "")
+    if any(kind is known for known in TABLES):
+        return 'a JSON object, as in {"name": 1}'
+    if (fields := field_names(kind)) is None:
+        return ""
+    shape = "a JSON array of " if hasattr(kind, "_fields") else "a JSON object with "
+    return shape + (listed(fields) or "no fields")
+
+
+def _example(note: Any) -> str:
+    for kind in getattr(note, "__mro__", ()):
+        if found := EXAMPLES.get(kind) or EXAMPLES_BY_NAME.get(f"{kind.__module__}.{kind.__qualname__}"):
+            return found
+    return ""

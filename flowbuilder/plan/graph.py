@@ -1,0 +1,28 @@
+"""The graph of a plan; networkx is met here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import networkx
+
+from flowbuilder.plan.plan import PlannedStep
+
+
+def build_graph(steps: Iterable[PlannedStep]) -> networkx.DiGraph[str]:
+    """Return the steps and what each waits for as a directed graph, in plan order."""
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    for step in steps:
+        graph.add_node(step.name, step=step)
+        graph.add_edges_from((upstream, step.name) for upstream in step.upstream)
+    return graph
+
+
+def generations(graph: networkx.DiGraph[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the topological generations: each step is in the batch after its last upstream."""
+    return tuple(tuple(batch) for batch in networkx.topological_generations(graph))
+
+
+def longest_path(graph: networkx.DiGraph[str]) -> tuple[str, ...]:
+    """Return the longest chain of steps, each counted as one."""
+    return tuple(networkx.dag_longest_path(graph))

@@ -1,0 +1,91 @@
+"""Pictures of a plan: Mermaid, DOT and words."""
+
+from __future__ import annotations
+
+from flowbuilder.declare.definitions import StepDefinition
+from flowbuilder.errors import shown, shown_value
+from flowbuilder.plan.plan import Binding, Kind, Plan, PlannedInput, PlannedStep
+
+
+def mermaid(plan: Plan) -> str:
+    """Return a Mermaid flow chart, steps numbered so that any name is safe."""
+    ids = {step.name: f"s{i}" for i, step in enumerate(plan.steps)}
+    lines = ["flowchart TD"]
+    for step in plan.steps:
+        label = _label(step).replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+        left, right = ("([", "])") if step.is_body else ("[[", "]]") if step.mapped else ("[", "]")
+        lines.append(f'    {ids[step.name]}{left}"{label}"{right}')
+    for step in plan.steps:
+        for name in step.upstream:
+            arrow = "-.->" if name in step.after else "-->"
+            lines.append(f"    {ids[name]} {arrow} {ids[step.name]}")
+    return "\n".join(lines) + "\n"
+
+
+def dot(plan: Plan) -> str:
+    """Return a directed graph in Graphviz's DOT language."""
+    lines = [f"digraph {_quoted(plan.name)} {{", "  node [shape=box];"]
+    for step in plan.steps:
+        shape = ", shape=oval" if step.is_body else ", peripheries=2" if step.mapped else ""
+        lines.append(f"  {_quoted(step.name)} [label={_quoted(_label(step))}{shape}];")
+    for step in plan.steps:
+        for name in step.upstream:
+            style = " [style=dashed]" if name in step.after else ""
+            lines.append(f"  {_quoted(name)} -> {_quoted(step.name)}{style};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def explanation(plan: Plan) -> str:
+    """Return the plan in words, for a person."""
+    mapped = sum(step.mapped for step in plan.steps)
+    count = f"{len(plan.steps)} step{'s' * (len(plan.steps) != 1)}"
+    lines = [f"workflow {shown(plan.name)}: {count}" + (f", {mapped} of them mapped" if mapped else "")]
+    if plan.inputs:
+        lines += ["", "inputs"]
+        lines += [f"  {shown(one.name)} = {_input(one)}" for one in plan.inputs.values()]
+    for number, batch in enumerate(plan.batches, 1):
+        lines += ["", f"batch {number}"]
+        for name in batch:
+            lines += _step_lines(plan, plan.by_name[name])
+    if plan.critical_path:
+        lines += ["", "longest chain: " + " → ".join(map(shown, plan.critical_path))]
+    lines += [f"warning: {text}" for text in plan.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def _step_lines(plan: Plan, step: PlannedStep) -> list[str]:
+    facts = [step.executor] if step.executor != "thread" else []
+    if isinstance(step.definition, StepDefinition):
+        facts += [f"timeout {step.definition.timeout:g} s"] if step.definition.timeout else []
+        facts += [f"{step.definition.retries.n} retries"] if step.definition.retries.n else []
+    facts += ["body"] if step.is_body else []
+    facts += ["may be skipped"] if plan.may_skip(step.name) else []
+    lines = [f"  {_label(step)}" + (f"  ({', '.join(facts)})" if facts else "")]
+    lines += [f"      {shown(one.parameter)} ← one item of {_source(one)}" for one in step.each]
+    lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in step.bindings if one.kind is not Kind.ITEM]
+    lines += [f"      after {shown(name)}" for name in step.after]
+    return lines
+
+
+def _source(binding: Binding) -> str:
+    if binding.kind is Kind.VALUE:
+        return shown_value(binding.value, 60)
+    if binding.kind is Kind.CONTEXT:
+        return "the run's context"
+    result = "the result of " if binding.wants_result else ""
+    return f"{result}{binding.kind.value} {shown(binding.source)}"
+
+
+def _input(one: PlannedInput) -> str:
+    if one.origin == "missing":
+        wanted = getattr(one.annotation, "__name__", one.annotation)
+        return f"? (missing{f', {shown(wanted)}' if wanted else ''}: give it with -P {shown(one.name)}=…)"
+    return f"{shown_value(one.value)} ({one.origin})"
+
+
+def _label(step: PlannedStep) -> str:
+    return f"{shown(step.name)} × each item" if step.mapped else shown(step.name)
+
+
+def _quoted(text: str) -> str:
+    return '"' + shown(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,190 @@
+"""Plan: what a run will do, as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
+from flowbuilder.errors import Where
+
+if TYPE_CHECKING:
+    import networkx
+
+
+class Kind(Enum):
+    """Where the value of a parameter comes from."""
+
+    STEP = "step"
+    INPUT = "input"
+    PROVIDER = "provider"
+    CONTEXT = "ctx"
+    VALUE = "value"
+    ITEM = "item"
+    RESULT = "result"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One parameter and its source.
+
+    ``source`` is the name of the step, input or provider; ``value`` is a settled value for
+    ``Kind.VALUE``. ``wants_result`` asks for the ``StepResult`` instead of the value.
+    """
+
+    parameter: str
+    kind: Kind
+    source: str = ""
+    has_default: bool = False
+    wants_result: bool = False
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlannedStep:
+    """A step in its place: its definition and where each parameter comes from.
+
+    ``each`` has the bindings of the mapped parameters, ``when`` and ``on_error`` those of the
+    step's predicate and rescue function. ``upstream`` names every step that ends before this one
+    starts, ``after`` those among them that only order.
+    """
+
+    name: str
+    definition: StepDefinition | WorkflowDefinition
+    bindings: tuple[Binding, ...] = ()
+    each: tuple[Binding, ...] = ()
+    when: tuple[Binding, ...] = ()
+    on_error: tuple[Binding, ...] = ()
+    after: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    executor: str = "thread"
+
+    @property
+    def is_body(self) -> bool:
+        """Whether this is the body of the workflow."""
+        return isinstance(self.definition, WorkflowDefinition)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the step is called once per item."""
+        return bool(self.each)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedInput:
+    """An input of the plan: its value and where that came from ("missing" where there is none)."""
+
+    name: str
+    value: Any = None
+    origin: str = "default"
+    annotation: Any = None
+    where: Where | None = None
+    requested_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlannedProvider:
+    """A provider of the plan and where its own parameters come from."""
+
+    name: str
+    definition: Any
+    bindings: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """What a run will do: steps in an order in which each comes after its upstream.
+
+    The body of the workflow, where there is one, is the last step. ``providers`` are in an order
+    in which each comes after those it requests. The graph is built when it is first looked at.
+    """
+
+    workflow: WorkflowDefinition
+    steps: tuple[PlannedStep, ...]
+    inputs: Mapping[str, PlannedInput] = field(default_factory=dict)
+    providers: Mapping[str, PlannedProvider] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self.workflow.name
+
+    @property
+    def body(self) -> str | None:
+        """The name of the step that is the workflow's body, or None."""
+        return self.steps[-1].name if self.steps and self.steps[-1].is_body else None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The value of each input that has one."""
+        return {name: one.value for name, one in self.inputs.items() if one.origin != "missing"}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, PlannedStep]:
+        """The steps by name."""
+        return {step.name: step for step in self.steps}
+
+    @cached_property
+    def sinks(self) -> tuple[str, ...]:
+        """The steps nothing comes after."""
+        inner = {name for step in self.steps for name in step.upstream}
+        return tuple(step.name for step in self.steps if step.name not in inner)
+
+    @cached_property
+    def graph(self) -> networkx.DiGraph[str]:
+        """The steps as a ``networkx.DiGraph``; each one's PlannedStep is its attribute ``step``."""
+        from flowbuilder.plan.graph import build_graph
+
+        return build_graph(self.steps)
+
+    @cached_property
+    def batches(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of steps independent of one another: topological generations, in plan order."""
+        from flowbuilder.plan.graph import generations
+
+        return generations(self.graph)
+
+    @cached_property
+    def critical_path(self) -> tuple[str, ...]:
+        """The longest chain of steps, each counted as one."""
+        from flowbuilder.plan.graph import longest_path
+
+        return longest_path(self.graph)
+
+    def may_skip(self, name: str) -> bool:
+        """Return whether a step may be skipped by a ``when``, its own or one upstream."""
+        return name in self._may_skip
+
+    @cached_property
+    def _may_skip(self) -> frozenset[str]:
+        found: set[str] = set()
+        for step in self.steps:
+            passes = {b.source for b in step.bindings if b.has_default or b.wants_result} | set(step.after)
+            own = isinstance(step.definition, StepDefinition) and step.definition.when is not None
+            if own or any(name in found for name in step.upstream if name not in passes):
+                found.add(step.name)
+        return frozenset(found)
+
+    def to_mermaid(self) -> str:
+        """Return the plan as a Mermaid flow chart."""
+        from flowbuilder.plan.pictures import mermaid
+
+        return mermaid(self)
+
+    def to_dot(self) -> str:
+        """Return the plan in Graphviz's DOT language."""
+        from flowbuilder.plan.pictures import dot
+
+        return dot(self)
+
+    def explain(self) -> str:
+        """Return the plan in words: batches, inputs, and where each parameter's value comes from."""
+        from flowbuilder.plan.pictures import explanation
+
+        return explanation(self)

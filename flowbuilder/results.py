@@ -1,0 +1,214 @@
+"""Results: how a step and a run ended, as frozen data."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Self, TypeVar
+
+from flowbuilder.errors import NotRunError, StepSkippedError, shown, shown_value
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Status(StrEnum):
+    """How a step or a run ended."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Text that belongs to a step, such as its captured stdout."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepResult(Generic[T]):
+    """How one step, or one item of a mapped step, ended.
+
+    ``started_at`` is seconds since the epoch, ``duration`` seconds; both are None for a step that
+    never started. ``items`` holds the results of a mapped step's items in order and is None for
+    any other step. ``error`` is kept also by a success that ``on_error`` rescued.
+    """
+
+    name: str
+    status: Status
+    raw_value: Any = None
+    error: BaseException | None = None
+    attempts: int = 0
+    started_at: float | None = None
+    duration: float | None = None
+    reason: str = ""
+    items: tuple[StepResult[Any], ...] | None = None
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def value(self) -> T:
+        """What the step returned.
+
+        Raises:
+            BaseException: the step's own error where it failed, timed out or was cancelled.
+            StepSkippedError: where it was skipped, with the reason.
+        """
+        if self.status is Status.SUCCESS:
+            return self.raw_value  # type: ignore[no-any-return]  # the engine stores what the typed function returned
+        if self.status is Status.SKIPPED or self.error is None:
+            raise StepSkippedError(f"{self.name}: {self.status}: {self.reason}")
+        raise self.error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as data for JSON: values as their ``repr``, errors as type, message and text."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "status": str(self.status),
+            "attempts": self.attempts,
+            "started_at": self.started_at,
+            "duration": self.duration,
+            "reason": self.reason or None,
+            "value": _jsonable(self.raw_value) if self.status is Status.SUCCESS and self.items is None else None,
+            "error": error_dict(self.error),
+            "sections": [{"title": part.title, "text": part.text} for part in self.sections],
+        }
+        if self.items is not None:
+            data["items"] = [item.to_dict() for item in self.items]
+        return data
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RunResult(Generic[R]):
+    """How one run of a workflow ended.
+
+    ``steps`` maps each step's name to its result, in plan order; the workflow's body is one of
+    them. ``errors`` has every failure, each with a note naming step, attempt and run; a provider
+    that failed to tear down is among them. ``notes`` are sentences for the user about the run as
+    a whole, such as the names of threads that outlived their time-out.
+    """
+
+    run_id: str
+    workflow: str
+    status: Status
+    steps: Mapping[str, StepResult[Any]]
+    errors: tuple[BaseException, ...] = ()
+    started_at: float
+    duration: float
+    body: str | None = None
+    sinks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def value(self) -> R:
+        """What the workflow's body returned, or ``{sink: value}`` for a workflow without a body.
+
+        Raises:
+            ExceptionGroup: the failures of the run, unless the body returned.
+            NotRunError: when the body never ran and nothing failed.
+        """
+        if self.body is not None and self.steps[self.body].status is Status.SUCCESS:
+            return self.steps[self.body].value  # type: ignore[no-any-return]  # R is the body's own return type
+        self.raise_for_errors()
+        if self.body is not None:
+            raise NotRunError(f"{self.body} was {self.steps[self.body].status}: {self.steps[self.body].reason}")
+        ended = {name: self.steps[name] for name in self.sinks}
+        return {n: s.value for n, s in ended.items() if s.status is Status.SUCCESS}  # type: ignore[return-value]  # R is Any here
+
+    def count(self, *statuses: Status) -> int:
+        """Return how many steps ended with one of ``statuses``; a mapped step counts as one."""
+        return sum(step.status in statuses for step in self.steps.values())
+
+    @property
+    def success_count(self) -> int:
+        """How many steps succeeded."""
+        return self.count(Status.SUCCESS)
+
+    @property
+    def failed_count(self) -> int:
+        """How many steps failed or timed out."""
+        return self.count(*FAILURES)
+
+    @property
+    def skipped_count(self) -> int:
+        """How many steps were skipped."""
+        return self.count(Status.SKIPPED)
+
+    def raise_for_errors(self) -> Self:
+        """Return the result itself, or raise every failure of the run.
+
+        Raises:
+            ExceptionGroup: all of ``errors``; a BaseExceptionGroup where one is no Exception.
+        """
+        if self.errors:
+            raise BaseExceptionGroup(f"{self.workflow}: {len(self.errors)} failed ({self.run_id})", list(self.errors))
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole result as data for JSON."""
+        body = self.steps.get(self.body) if self.body else None
+        return {
+            "run_id": self.run_id,
+            "workflow": self.workflow,
+            "status": str(self.status),
+            "value": _jsonable(body.raw_value) if body and body.status is Status.SUCCESS else None,
+            "started_at": self.started_at,
+            "duration": self.duration,
+            "success_count": self.success_count,
+            "failed_count": self.failed_count,
+            "skipped_count": self.skipped_count,
+            "steps": [step.to_dict() for step in self.steps.values()],
+            "errors": [error_dict(error) for error in self.errors],
+            "notes": list(self.notes),
+        }
+
+
+def error_dict(error: BaseException | None) -> dict[str, Any] | None:
+    """Return an error as data: type, message, notes and the formatted traceback."""
+    if error is None:
+        return None
+    return {
+        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "message": error_text(error),
+        "notes": [shown(note, 2000) for note in getattr(error, "__notes__", ())],
+        "traceback": formatted(error),
+    }
+
+
+def error_text(error: BaseException, limit: int = 65536) -> str:
+    """Return ``str(error)``, whatever a broken ``__str__`` does, cut at ``limit`` characters."""
+    try:
+        text = str(error)
+    except Exception:  # a user's __str__ may raise anything
+        return f"<unprintable {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def formatted(error: BaseException) -> str:
+    """Return the traceback as text, whatever broken exceptions are in it."""
+    try:
+        return "".join(traceback.format_exception(error))[:65536]
+    except Exception:  # formatting calls the user's __str__, and a traceback is only a help
+        return f"<unprintable traceback of {type(error).__name__}>"
+
+
+def _jsonable(value: Any, depth: int = 0) -> Any:
+    """Return plain JSON data as it is and anything else as its ``repr``."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if depth < 20 and isinstance(value, list | tuple):
+        return [_jsonable(part, depth + 1) for part in value]
+    if depth < 20 and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _jsonable(part, depth + 1) for key, part in value.items()}
+    return shown_value(value, 2000)

@@ -1,0 +1,189 @@
+"""run() and arun(): plan a workflow and run it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+import anyio
+import pluggy
+import sniffio
+
+from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declare.decorators import checked_config
+from flowbuilder.declare.definitions import WorkflowDefinition
+from flowbuilder.declared import Registry, registry as default_registry
+from flowbuilder.engine.drive import Stop, execute
+from flowbuilder.engine.lanes.base import LaneFactory
+from flowbuilder.engine.lanes.factories import BUILT_IN_LANES
+from flowbuilder.engine.views import RunInfo
+from flowbuilder.errors import InsideLoopError, PluginError, listed, shown
+from flowbuilder.host import make_host
+from flowbuilder.plan.build import PlanOptions
+from flowbuilder.plan.plan import Plan
+from flowbuilder.results import RunResult
+
+R = TypeVar("R")
+Backend = Literal["asyncio", "trio"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(
+    workflow: Callable[..., R] | WorkflowDefinition | str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    config: ParallelConfig | None = None,
+    plugins: Sequence[Any] = (),
+    overrides: Mapping[Any, Any] | None = None,
+    registry: Registry | None = None,
+    seed: int = 0,
+    backend: Backend = "asyncio",
+) -> RunResult[R]:
+    """Run a workflow and return its result.
+
+    Args:
+        workflow: its function, what ``FlowBuilder`` built, or its name in the registry.
+        params: values of inputs by name.
+        config: limits, put over the workflow's own.
+        plugins: objects with hooks that hear of this run.
+        overrides: values that take the place of steps or providers.
+        registry: where names are looked up; the default one if left out.
+        seed: of what is random in a run, the jitter of retries.
+        backend: the event loop's library, "asyncio" or "trio".
+
+    Raises:
+        FlowBuilderError: when the plan is wrong; nothing has started then.
+        InsideLoopError: inside a running event loop.
+        KeyboardInterrupt: after Ctrl-C, when what ran has been cancelled and torn down.
+    """
+    host = make_host(plugins=plugins, entry_points=False)
+    plan = make_run_plan(workflow, params, overrides, registry, host)
+    result, interrupted = run_planned(plan, host, config=config, seed=seed, backend=backend)
+    if interrupted:
+        raise KeyboardInterrupt
+    return result
+
+
+async def arun(
+    workflow: Callable[..., R] | WorkflowDefinition | str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    config: ParallelConfig | None = None,
+    plugins: Sequence[Any] = (),
+    overrides: Mapping[Any, Any] | None = None,
+    registry: Registry | None = None,
+    seed: int = 0,
+) -> RunResult[R]:
+    """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
+    host = make_host(plugins=plugins, entry_points=False)
+    plan = make_run_plan(workflow, params, overrides, registry, host)
+    return await execute(run_info(plan, config), host, factories(host), seed)
+
+
+def make_run_plan(
+    workflow: Any,
+    params: Mapping[str, Any] | None,
+    overrides: Mapping[Any, Any] | None,
+    registry: Registry | None,
+    host: pluggy.PluginManager,
+) -> Plan:
+    """Return the plan of a run, after the plugins have looked at it."""
+    known = default_registry if registry is None else registry
+    options = PlanOptions(executors=frozenset(factories(host)))
+    plan = known.plan(workflow, params, overrides, options)
+    host.hook.flowbuilder_plan(plan=plan)
+    return plan
+
+
+def run_planned(
+    plan: Plan,
+    host: pluggy.PluginManager,
+    *,
+    config: ParallelConfig | None = None,
+    seed: int = 0,
+    backend: Backend = "asyncio",
+) -> tuple[RunResult[Any], bool]:
+    """Run a plan; return its result and whether a signal interrupted it.
+
+    The first SIGINT or SIGTERM cancels and cleans up within the grace period, the second ends the
+    process at once, by the signal's default action.
+    """
+    refuse_running_loop("run", "flowbuilder.arun")
+    info, stop = run_info(plan, config), Stop()
+    with _signals(stop):
+        result = anyio.run(execute, info, host, factories(host), seed, stop, backend=backend)
+    return result, bool(stop.reason)
+
+
+def run_info(plan: Plan, config: ParallelConfig | None) -> RunInfo:
+    """Return the view of a run that is about to start."""
+    own = plan.workflow.config or ParallelConfig()
+    given = checked_config(config)
+    return RunInfo(
+        run_id=uuid.uuid4().hex[:12],
+        workflow=plan.name,
+        definition=plan.workflow,
+        plan=plan,
+        params=MappingProxyType(plan.params),
+        config=given.over(own) if given else own,
+        started_at=time.time(),
+    )
+
+
+def factories(host: pluggy.PluginManager) -> dict[str, LaneFactory]:
+    """Return every executor by name, those of plugins included.
+
+    Raises:
+        PluginError: when a plugin offers a name that is taken.
+    """
+    found = dict(BUILT_IN_LANES)
+    for offered in host.hook.flowbuilder_executors():
+        for name, factory in offered.items():
+            if name in found:
+                raise PluginError(f"a plugin offers the executor {shown(name)!r} again", got=listed(found))
+            found[name] = factory
+    return found
+
+
+def refuse_running_loop(name: str, instead: str) -> None:
+    """Raise where an event loop runs in this thread.
+
+    Raises:
+        InsideLoopError: naming what to await instead.
+    """
+    try:
+        sniffio.current_async_library()
+    except sniffio.AsyncLibraryNotFoundError:
+        return
+    raise InsideLoopError(name, instead)
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop the run, where this is the main thread and they are not ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        if stop.reason:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop(signal.Signals(number).name)
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
