@@ -123,18 +123,28 @@ class Run:
         self._wake = list(wake)
 
     def take(self, lane: int) -> Attempt | None:
-        """Return the next attempt of a lane, or None when nothing may start now."""
+        """Return the next attempt of a lane, or None when nothing may start now.
+
+        Where more could start, the lane is woken for one more worker.
+        """
         with self.lock:
-            if self._prepared[lane]:
-                return self._prepared[lane].popleft()
-            if self.relay.is_behind:
-                return None
-            while (unit := self.schedule.take(lane)) is not None:
-                attempt = self._start(unit, lane)
-                if not self._has_providers or self._is_prepared(attempt):
-                    return attempt
-                self.to_prepare.append(attempt)
-                self._notify()
+            attempt = self._next(lane)
+            more = attempt is not None and (bool(self._prepared[lane]) or self.schedule.startable(lane))
+        if more:
+            self._wake[lane]()
+        return attempt
+
+    def _next(self, lane: int) -> Attempt | None:
+        if self._prepared[lane]:
+            return self._prepared[lane].popleft()
+        if self.relay.is_behind:
+            return None
+        while (unit := self.schedule.take(lane)) is not None:
+            attempt = self._start(unit, lane)
+            if not self._has_providers or self._is_prepared(attempt):
+                return attempt
+            self.to_prepare.append(attempt)
+            self._notify()
         return None
 
     def done(self, attempt: Attempt) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowbuilder.errors import listed, shown, shown_value
 
-UNTYPED = (None, inspect.Parameter.empty, Any, object)
+UNTYPED = (inspect.Parameter.empty, object)
 LONGEST_ALIAS = 64
 WRAPPERS = frozenset({typing.Annotated, typing.Final, typing.ClassVar})
 
@@ -67,9 +67,9 @@ def bare(note: Any) -> Any:
 
 def is_open(note: Any) -> bool:
     """Return whether anything may be given for a bare annotation: it is missing, unresolved or no class."""
-    if isinstance(note, str | typing.ForwardRef | typing.TypeVar) or any(note is one for one in UNTYPED):
+    if typing.get_origin(note) is None and not isinstance(note, type):
         return True
-    return bool(getattr(typing.get_origin(note) or note, "_is_protocol", False))
+    return any(note is one for one in UNTYPED) or bool(getattr(origin_of(note), "_is_protocol", False))
 
 
 def members(note: Any) -> tuple[Any, ...]:
@@ -77,9 +77,20 @@ def members(note: Any) -> tuple[Any, ...]:
     return typing.get_args(note) if typing.get_origin(note) in (typing.Union, types.UnionType) else ()
 
 
-def origin(note: Any) -> Any:
+def origin_of(note: Any) -> Any:
     """Return ``list`` for ``list[int]``, and the annotation itself where it has no arguments."""
     return typing.get_origin(note) or note
+
+
+def item_types(note: Any, count: int) -> list[Any] | None:
+    """Return the types of ``count`` items of an array annotation; None when it holds another number of them."""
+    args = typing.get_args(note)
+    if any(typing.get_origin(arg) is typing.Unpack or getattr(arg, "__unpacked__", False) for arg in args):
+        return [Any] * count
+    is_bare = note is typing.Tuple  # noqa: UP006  # has an origin as tuple[()] has, and means any number of items
+    if typing.get_origin(note) is tuple and not is_bare and args[1:] != (Ellipsis,):
+        return list(args) if len(args) == count else None
+    return [args[0] if args else Any] * count
 
 
 def field_names(kind: Any) -> tuple[str, ...] | None:
@@ -90,15 +101,15 @@ def field_names(kind: Any) -> tuple[str, ...] | None:
         return tuple(kind.__annotations__)
     if hasattr(kind, "__attrs_attrs__"):
         return tuple(field.alias for field in kind.__attrs_attrs__ if field.init)
-    for attribute in ("__struct_fields__", "_fields"):
-        if isinstance(kind, type) and isinstance(fields := getattr(kind, attribute, None), tuple):
-            return fields
-    return None
+    if hasattr(kind, "__struct_fields__"):
+        return tuple(kind.__struct_fields__)
+    is_named_tuple = isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+    return tuple(kind._fields) if is_named_tuple else None
 
 
 def is_nested(note: Any) -> bool:
     """Return whether values of an annotation are written as a JSON array or object."""
-    kind = origin(bare(note))
+    kind = origin_of(bare(note))
     return any(kind is known for known in (*ARRAYS, *TABLES)) or field_names(kind) is not None
 
 
@@ -122,7 +133,7 @@ def expected(note: Any) -> str:
 
 
 def _expected_nested(note: Any) -> str:
-    kind = origin(note)
+    kind = origin_of(note)
     if any(kind is known for known in ARRAYS):
         item = typing.get_args(note)[:1]
         flat = not (item and is_nested(item[0]))

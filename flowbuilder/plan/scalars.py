@@ -17,7 +17,8 @@ SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 
 NUMBER = r"(\d+(?:[.,]\d+)?)"
 UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds")
-COMPACT = re.compile("([+-]?)" + "".join(rf"(?:{NUMBER}\s*{unit}\s*)?" for unit in ("w", "d", "h", "m(?!s)", "s", "ms")))
+SYMBOLS = ("w", "d", "h", "m(?!s)", "s", "ms")
+COMPACT = re.compile("([+-]?)" + "".join(rf"(?:{NUMBER}\s*{symbol}\s*)?" for symbol in SYMBOLS))
 ISO = re.compile(rf"([+-]?)P(?:{NUMBER}W)?(?:{NUMBER}D)?(?:T(?=\d)(?:{NUMBER}H)?(?:{NUMBER}M)?(?:{NUMBER}S)?)?")
 
 
@@ -197,6 +198,5 @@ READERS: dict[Any, Callable[[str, Any], Any]] = {
 # By name, so that nobody pays for importing what the flow does not use.
 READERS_BY_NAME: dict[str, Callable[[str, Any], Any]] = {
     "decimal.Decimal": _number,
-    "fractions.Fraction": _number,
     "uuid.UUID": _number,
 }

@@ -38,12 +38,14 @@ class ProcessLane(ThreadLane):
             worker.kill()
 
     def close(self) -> None:
-        """End all workers."""
-        super().close()
+        """Kill idle workers too; each thread reaps its own."""
         with self._lock:
-            workers = list(self._workers.values())
+            workers, threads = list(self._workers.values()), list(self._threads)
         for worker in workers:
-            worker.close()
+            worker.kill()
+        super().close()
+        for thread in threads:
+            thread.join(1.0)
 
     def _execute(self, attempt: Attempt) -> None:
         attempt.execute(lambda fn, kwargs: self._call(attempt, fn, kwargs))

@@ -83,8 +83,6 @@ class ThreadLane:
 
     def _work(self) -> None:
         while (attempt := self._source.take(self._number)) is not None:
-            if not self._waking:
-                self._source.look(self._number)
             self._execute(attempt)
             self._source.done(attempt)
 
