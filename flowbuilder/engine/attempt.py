@@ -91,32 +91,30 @@ class Attempt:
         self._source.variables.copy().run(self._execute, invoke)
 
     def _execute(self, invoke: Invoke | None) -> None:
-        context = self.context
-        current.set(context)
+        current.set(self)
         try:
             if self.phase == "expand":
                 self.value = self._source.items_of(self)
             elif self.phase == "rescue":
-                self.value = self._rescue(context)
-            elif self._wanted(context):
+                self.value = self._rescue()
+            elif self._wanted():
                 self._source.begin(self)
-                self.value = self._called(context, invoke)
+                self.value = self._called(invoke)
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
             self._failed(error)
 
     async def execute_async(self) -> None:
         """Execute an async body in this coroutine."""
-        context = self.context
-        token = current.set(context)
+        token = current.set(self)
         try:
             if self.phase == "expand":
                 self.value = self._source.items_of(self)
             elif self.phase == "rescue":
-                self.value = await _awaited(self._rescue(context))
-            elif await _awaited(self._wanted(context)):
+                self.value = await _awaited(self._rescue())
+            elif await _awaited(self._wanted()):
                 self._source.begin(self)
-                self.value = await self._called_async(context)
+                self.value = await self._called_async()
             else:
                 self.passed = True
             self.status = Status.SUCCESS
@@ -146,22 +144,22 @@ class Attempt:
 
     # The pieces of an execution.
 
-    def _wanted(self, context: Context) -> Any:
+    def _wanted(self) -> Any:
         predicate = getattr(self.step.definition, "when", None)
         if predicate is None or self.number > 1:
             return True
-        wanted = predicate(**self.arguments(self.step.when, context))
+        wanted = predicate(**self.arguments(self.step.when))
         if not hasattr(wanted, "__await__"):
             self.passed = not wanted
         return wanted
 
-    def _rescue(self, context: Context) -> Any:
+    def _rescue(self) -> Any:
         rescue: Any = getattr(self.step.definition, "on_error", None)
-        return rescue(**self.arguments(self.step.on_error, context))
+        return rescue(**self.arguments(self.step.on_error))
 
-    def _called(self, context: Context, invoke: Invoke | None) -> Any:
+    def _called(self, invoke: Invoke | None) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        kwargs = self.arguments(self.step.bindings, context)
+        kwargs = self.arguments(self.step.bindings)
         if not self._source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
         call, wrappers = self._wrapped(kwargs)
@@ -170,9 +168,9 @@ class Attempt:
         finally:
             self.sections = call.sections
 
-    async def _called_async(self, context: Context) -> Any:
+    async def _called_async(self) -> Any:
         fn: Callable[..., Awaitable[Any]] = self.step.definition.fn  # type: ignore[assignment]  # as above
-        kwargs = self.arguments(self.step.bindings, context)
+        kwargs = self.arguments(self.step.bindings)
         if not self._source.wrappers:
             return await fn(**kwargs)
         call, wrappers = self._wrapped(kwargs)
@@ -186,14 +184,14 @@ class Attempt:
         facts = {"run": self._source.info, "step": self.info, "call": call}
         return call, Wrappers(self._source.wrappers, facts)
 
-    def arguments(self, bindings: Sequence[Binding], context: Context) -> dict[str, Any]:
+    def arguments(self, bindings: Sequence[Binding]) -> dict[str, Any]:
         """Return the arguments for some bindings of this unit."""
         source = self._source
         found: dict[str, Any] = {}
         for binding in bindings:
             value = source.value_of(binding, self)
             if value is not MISSING:
-                found[binding.parameter] = context if value is CONTEXT else value
+                found[binding.parameter] = self.context if value is CONTEXT else value
         return found
 
     def start_clock(self) -> None:

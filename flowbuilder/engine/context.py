@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from flowbuilder.errors import StepCancelledError
 
@@ -48,7 +48,15 @@ class Context:
             raise StepCancelledError(f"{self.step} is over: it timed out or its run was cancelled")
 
 
-current: ContextVar[Context | None] = ContextVar("flowbuilder_step", default=None)
+class Running(Protocol):
+    """What runs in a thread or coroutine: an attempt, which knows its context."""
+
+    @property
+    def context(self) -> Context:
+        """The facts of the attempt."""
+
+
+current: ContextVar[Running | None] = ContextVar("flowbuilder_step", default=None)
 
 
 def install_log_records() -> None:
@@ -59,7 +67,8 @@ def install_log_records() -> None:
 
     def record_with_step(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = made(*args, **kwargs)
-        context = current.get()
+        running = current.get()
+        context = running.context if running else None
         record.run = context.run_id if context else None
         record.step = context.step if context else None
         record.attempt = context.attempt if context else None

@@ -6,7 +6,6 @@ and no user code, hook or I/O under it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from random import Random
 from typing import Any
 
 from flowbuilder.engine.attempt import CONTEXT, MISSING, Attempt
+from flowbuilder.engine.napping_lock import NappingLock
 from flowbuilder.engine.records import Records
 from flowbuilder.engine.relay import Relay
 from flowbuilder.engine.schedule import Edge, Entry, News, Schedule, State
@@ -50,7 +50,7 @@ class Run:
         self.relay = relay
         self.wrappers = wrappers
         self.variables = copy_context()
-        self.lock = threading.Lock()
+        self.lock = NappingLock()
         self.cancel_reason = ""
         self.cancel_lanes = False
         self.notes: list[str] = []
@@ -61,6 +61,10 @@ class Run:
         self._random = Random(seed)
         self._timers = Timers()
         self._lanes = lanes
+        self._lane_numbers = range(len(lanes))
+        self._executors = {lane[0]: number for number, lane in enumerate(lanes)}
+        self._hears_start = relay.hears("step_start")
+        self._hears_finish = relay.hears("step_finish")
         self._wake: list[Callable[[], None]] = []
         self._prepared: list[deque[Attempt]] = [deque() for _ in lanes]
         self._steps = info.plan.steps
@@ -78,7 +82,7 @@ class Run:
     # Making the schedule.
 
     def _lane_number(self, step: PlannedStep) -> int:
-        return next(i for i, lane in enumerate(self._lanes) if lane[0] == step.executor)
+        return self._executors[step.executor]
 
     def _cut_batches(self) -> list[tuple[str, ...]]:
         config = self.info.config
@@ -125,14 +129,24 @@ class Run:
     def take(self, lane: int) -> Attempt | None:
         """Return the next attempt of a lane, or None when nothing may start now.
 
-        Where more could start, the lane is woken for one more worker.
+        Where more could start, lanes are woken for one more worker each.
         """
         with self.lock:
             attempt = self._next(lane)
-            more = attempt is not None and (bool(self._prepared[lane]) or self.schedule.startable(lane))
-        if more:
-            self._wake[lane]()
+            wake = self._wanted_lanes() if attempt is not None else ()
+        self._wake_all(wake)
         return attempt
+
+    def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
+        """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
+        with self.lock:
+            self._settle(attempt)
+            if self.schedule.news:
+                self.digest()
+            following = self._next(lane) if lane is not None else None
+            wake = self._wanted_lanes()
+        self._wake_all(wake)
+        return following
 
     def _next(self, lane: int) -> Attempt | None:
         if self._prepared[lane]:
@@ -146,14 +160,6 @@ class Run:
             self.to_prepare.append(attempt)
             self._notify()
         return None
-
-    def done(self, attempt: Attempt) -> None:
-        """Record how an attempt ended, and start what now may."""
-        with self.lock:
-            self._settle(attempt)
-            self.digest()
-            wake = self._wanted_lanes()
-        self._wake_all(wake)
 
     def look(self, lane: int) -> None:
         """Wake a lane if it could start something."""
@@ -177,11 +183,12 @@ class Run:
             wake = self._wanted_lanes()
         self._wake_all(wake)
 
-    def _wanted_lanes(self) -> list[int]:
+    def _wanted_lanes(self) -> Sequence[int]:
+        """Return the lanes that could start something; wakes the loop where it has to act."""
         schedule = self.schedule
-        if schedule.ended or self.cancel_lanes or schedule.starved:
+        if self.cancel_lanes or schedule.ended or schedule.starved:
             self._notify()
-        return [lane for lane in range(len(self._lanes)) if self._prepared[lane] or schedule.startable(lane)]
+        return [lane for lane in self._lane_numbers if schedule.startable(lane) or self._prepared[lane]]
 
     def _wake_all(self, lanes: Sequence[int]) -> None:
         """Wake lanes; never under the lock."""
@@ -206,7 +213,7 @@ class Run:
         if step.mapped and self.schedule.parent(unit) < 0:
             attempt.phase = "expand"
             return attempt
-        if number > 1 or getattr(step.definition, "when", None) is None:
+        if self._hears_start and (number > 1 or getattr(step.definition, "when", None) is None):
             self.relay.tell("step_start", run=self.info, step=info, attempt=number)
         self._set_limit(attempt, lane)
         return attempt
@@ -247,7 +254,8 @@ class Run:
     def _succeed(self, attempt: Attempt) -> None:
         self._values[attempt.unit] = attempt.value
         result = self.records.ended(attempt)
-        self.relay.tell("step_finish", run=self.info, step=attempt.info, result=result)
+        if self._hears_finish:
+            self.relay.tell("step_finish", run=self.info, step=attempt.info, result=result)
         self.schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:

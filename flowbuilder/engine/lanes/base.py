@@ -19,8 +19,8 @@ class Source(Protocol):
     def look(self, lane: int) -> None:
         """Wake the lane if there is something to take. Safe from any thread."""
 
-    def done(self, attempt: Attempt) -> None:
-        """Say that an attempt has ended; its outcome is on it. Safe from any thread."""
+    def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
+        """Say that an attempt has ended, its outcome is on it; return the next one of ``lane``."""
 
 
 class Lane(Protocol):

@@ -49,9 +49,10 @@ class InlineLane:
     async def _work(self) -> None:
         self._asked = self._working = False
         turns = 0
-        while (attempt := self._source.take(self._number)) is not None:
+        attempt = self._source.take(self._number)
+        while attempt is not None:
             attempt.execute()
-            self._source.done(attempt)
+            attempt = self._source.done(attempt, self._number)
             turns += 1
             if turns % TURNS == 0:
                 await anyio.sleep(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextvars import copy_context
 
@@ -62,39 +61,40 @@ class LoopLane:
 
     async def _work(self) -> None:
         self._asked = self._spare = False
-        turns = 0
         # One scope serves all bodies of this worker that have no limit of their own.
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             try:
-                while (attempt := self._source.take(self._number)) is not None:
-                    before = copy_context()
-                    await self._attempt(attempt, scope)
-                    turns += 1
-                    if copy_context() != before:
-                        # What is still ready is left to a fresh worker.
-                        self.wake()
-                        break
-                    if turns % TURNS == 0:
-                        await anyio.sleep(0)
+                await self._take_turns(scope)
             finally:
                 self._scopes.discard(scope)
 
+    async def _take_turns(self, scope: anyio.CancelScope) -> None:
+        turns, before = 0, copy_context()
+        attempt = self._source.take(self._number)
+        while attempt is not None:
+            await self._attempt(attempt, scope)
+            turns += 1
+            # What is still ready is left to a fresh worker when a body changed this one's variables.
+            is_clean = copy_context() == before
+            attempt = self._source.done(attempt, self._number if is_clean else None)
+            if turns % TURNS == 0:
+                await anyio.sleep(0)
+        if not self._cancelled:
+            self._source.look(self._number)
+
     async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
-        try:
-            if attempt.timeout is None or attempt.phase != "body":
-                await attempt.execute_async()
-            else:
-                await self._limited(attempt)
-        finally:
-            if scope.cancel_called or self._cancelled:
-                attempt.cancelled()
-            self._source.done(attempt)
+        if attempt.timeout is None or attempt.phase != "body":
+            await attempt.execute_async()
+        else:
+            await self._limited(attempt)
+        if scope.cancel_called or self._cancelled:
+            attempt.cancelled()
 
     async def _limited(self, attempt: Attempt) -> None:
         assert attempt.timeout is not None
         with anyio.move_on_after(attempt.timeout) as limit:
             await attempt.execute_async()
         # What a body returns after its deadline is never a success, even if it swallowed the cancellation.
-        if limit.cancel_called and limit.deadline < math.inf:
+        if limit.cancel_called:
             attempt.timed_out()

@@ -82,9 +82,10 @@ class ThreadLane:
                 self._threads.discard(threading.current_thread())
 
     def _work(self) -> None:
-        while (attempt := self._source.take(self._number)) is not None:
+        attempt = self._source.take(self._number)
+        while attempt is not None:
             self._execute(attempt)
-            self._source.done(attempt)
+            attempt = self._source.done(attempt, self._number)
 
     def _execute(self, attempt: Attempt) -> None:
         attempt.execute()
