@@ -12,7 +12,7 @@ from typing import Any
 
 from flowbuilder.errors import listed, shown, shown_value
 
-UNTYPED = (inspect.Parameter.empty, object)
+UNTYPED = (None, inspect.Parameter.empty, Any, object)
 LONGEST_ALIAS = 64
 WRAPPERS = frozenset({typing.Annotated, typing.Final, typing.ClassVar})
 
@@ -115,6 +115,8 @@ def is_nested(note: Any) -> bool:
 
 def type_name(note: Any) -> str:
     """Return an annotation as its reader would write it."""
+    if any(note is one for one in UNTYPED):
+        return "text"
     if isinstance(note, type) and not typing.get_args(note):
         return "None" if note is type(None) else shown(note.__qualname__)
     return shown_value(note).replace("typing.", "")
