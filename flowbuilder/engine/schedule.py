@@ -277,6 +277,8 @@ class Schedule:
         self._tell_expanded(unit)
         if not count:
             self._end(unit, SUCCESS, unit)
+        elif self.stopped:
+            self._skip_all(range(first, first + count))
         return range(first, first + count)
 
     def stop(self) -> None:
@@ -285,13 +287,16 @@ class Schedule:
             return
         self.stopped = True
         self.news.append(News("stop"))
-        for unit in range(len(self._state)):
+        self._skip_all(range(len(self._state)))
+
+    # Inside.
+
+    def _skip_all(self, units: range) -> None:
+        for unit in units:
             if self._state[unit] == WAITING:
                 self.give_up(unit)
             elif self._state[unit] in (PENDING, READY):
                 self._end(unit, SKIPPED, -1)
-
-    # Inside.
 
     def _stop_waiting(self, unit: int) -> None:
         if unit in self._held_waits:
