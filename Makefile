@@ -1,11 +1,35 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test
+.PHONY: test demo docs bench check clean
+
+# Install into .venv and run the tests.
 test: .venv/ready
 	$(BIN)/python -m pytest -q
+
+# Install into .venv and run the main job on real input: the standard library of this Python.
+demo: .venv/ready
+	$(BIN)/flowbuilder run examples/flow_code_report.py \
+		-P root="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+		-P output=code-report.html
+	@echo "open code-report.html in a browser"
+
+# Everything the gate holds, beside the tests: style, types, imports, docs.
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) docs
+
+docs: .venv/ready
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/mkdocs build --strict --quiet
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
+
+clean:
+	rm -rf .venv site dist build code-report.html

@@ -60,9 +60,15 @@ class Registry(Collection):
 
 
 def workflow_of_step(step: StepDefinition) -> WorkflowDefinition:
-    """Return the workflow of one step with its upstream."""
+    """Return the workflow of one step with its upstream; the step's value is the run's."""
     return WorkflowDefinition(
-        fn=None, name=step.name, where=step.where, module=step.module, scope=step.scope, steps=(step,)
+        fn=None,
+        name=step.name,
+        where=step.where,
+        module=step.module,
+        scope=step.scope,
+        steps=(step,),
+        value_of=step.name,
     )
 
 

@@ -160,11 +160,14 @@ def _import_failed(path: Path, error: BaseException) -> Exception:
         return error
     if isinstance(error, SyntaxError) and error.filename:
         frames = "".join(traceback.format_exception_only(error))
-        return CollectError("a flow file has a syntax error", where=Where(error.filename, error.lineno or 0), frames=frames)
+        return CollectError(
+            "a flow file has a syntax error", where=Where(error.filename, error.lineno or 0), frames=frames
+        )
     frames_of_user = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen importlib") and "/importlib/" not in frame.filename
+        if not frame.filename.startswith("<frozen importlib")
+        and "/importlib/" not in frame.filename
         and not frame.filename.startswith(str(Path(__file__).parent))
     ]
     where = Where(frames_of_user[-1].filename, frames_of_user[-1].lineno or 0) if frames_of_user else str(path)

@@ -76,11 +76,8 @@ class FlowBuilderError(Exception):
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
-        lines = [f"{self.what}{place}"]
-        for label in ("got", "allowed", "hint"):
-            if text := getattr(self, label):
-                lines.append(f"  {label}: {text}")
-        return "\n".join(lines)
+        facts = {"got": self.got, "allowed": self.allowed, "hint": self.hint}
+        return "\n".join([f"{self.what}{place}", *(f"  {label}: {text}" for label, text in facts.items() if text)])
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, self.__dict__))

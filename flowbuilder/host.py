@@ -8,6 +8,7 @@ import os
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points as installed
 from typing import Any
 
@@ -69,7 +70,7 @@ def make_host(
             register(pm, _loaded(name, point.load), name)
     for name in wanted:
         if name not in BUILT_IN and name not in found and not pm.has_plugin(name) and name not in left_out:
-            register(pm, _loaded(name, lambda name=name: importlib.import_module(name)), name)  # type: ignore[misc]  # mypy cannot type a default in a lambda
+            register(pm, _loaded(name, partial(importlib.import_module, name)), name)
     for plugin in plugins:
         register(pm, plugin, getattr(plugin, "__name__", None))
     return pm
@@ -108,7 +109,9 @@ def register(pm: pluggy.PluginManager, plugin: Any, name: str | None = None) -> 
         pm.register(plugin, name)
         pm.check_pending()
     except ValueError as error:
-        raise PluginError(f"the plugin {shown(shown_name)!r} is registered twice", got=shown(error_line(error))) from None
+        raise PluginError(
+            f"the plugin {shown(shown_name)!r} is registered twice", got=shown(error_line(error))
+        ) from None
     except pluggy.PluginValidationError as error:
         pm.unregister(plugin)
         raise PluginError(f"the plugin {shown(shown_name)!r} cannot be used", got=shown(str(error), 500)) from None

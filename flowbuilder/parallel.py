@@ -76,16 +76,12 @@ class ParallelExecutor:
         flow = _flow(steps)
         return _results(run(flow, params=context, config=self.config) if flow else None)
 
-    async def execute_with_monitoring(
-        self, steps: Steps, context: Mapping[str, Any] | None = None
-    ) -> ParallelResults:
+    async def execute_with_monitoring(self, steps: Steps, context: Mapping[str, Any] | None = None) -> ParallelResults:
         """Do the same as ``execute`` with live progress printed to stderr."""
         flow = _flow(steps)
         return _results(await arun(flow, params=context, config=self.config, plugins=_monitor()) if flow else None)
 
-    def execute_with_monitoring_sync(
-        self, steps: Steps, context: Mapping[str, Any] | None = None
-    ) -> ParallelResults:
+    def execute_with_monitoring_sync(self, steps: Steps, context: Mapping[str, Any] | None = None) -> ParallelResults:
         """Do the same as ``execute_sync`` with live progress printed to stderr."""
         flow = _flow(steps)
         return _results(run(flow, params=context, config=self.config, plugins=_monitor()) if flow else None)

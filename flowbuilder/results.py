@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Self, TypeVar
 
@@ -94,7 +94,8 @@ class RunResult(Generic[R]):
     ``steps`` maps each step's name to its result, in plan order; the workflow's body is one of
     them. ``errors`` has every failure, each with a note naming step, attempt and run; a provider
     that failed to tear down is among them. ``notes`` are sentences for the user about the run as
-    a whole, such as the names of threads that outlived their time-out.
+    a whole, such as the names of threads that outlived their time-out. ``plugin_failures`` has
+    (plugin, hook) for each watching hook that raised.
     """
 
     run_id: str
@@ -106,7 +107,8 @@ class RunResult(Generic[R]):
     duration: float
     body: str | None = None
     sinks: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    plugin_failures: tuple[tuple[str, str], ...] = ()
 
     @property
     def value(self) -> R:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import typing
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 import anyio
 import pluggy
@@ -34,56 +35,94 @@ Backend = Literal["asyncio", "trio"]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(
-    workflow: Callable[..., R] | WorkflowDefinition | str,
-    *,
-    params: Mapping[str, Any] | None = None,
-    config: ParallelConfig | None = None,
-    plugins: Sequence[Any] = (),
-    overrides: Mapping[Any, Any] | None = None,
-    registry: Registry | None = None,
-    seed: int = 0,
-    backend: Backend = "asyncio",
-) -> RunResult[R]:
+class RunWords(TypedDict, total=False):
+    """The words of ``arun``."""
+
+    params: Mapping[str, Any] | None
+    config: ParallelConfig | None
+    plugins: Sequence[Any]
+    overrides: Mapping[Any, Any] | None
+    registry: Registry | None
+    seed: int
+
+
+class SyncRunWords(RunWords, total=False):
+    """The words of ``run``."""
+
+    backend: Backend
+
+
+@overload
+def run(workflow: WorkflowDefinition | str, **words: Unpack[SyncRunWords]) -> RunResult[Any]: ...
+
+
+@overload
+def run(workflow: Callable[..., Coroutine[Any, Any, R]], **words: Unpack[SyncRunWords]) -> RunResult[R]: ...
+
+
+@overload
+def run(workflow: Callable[..., R], **words: Unpack[SyncRunWords]) -> RunResult[R]: ...
+
+
+def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
     """Run a workflow and return its result.
 
     Args:
-        workflow: its function, what ``FlowBuilder`` built, or its name in the registry.
-        params: values of inputs by name.
-        config: limits, put over the workflow's own.
-        plugins: objects with hooks that hear of this run.
-        overrides: values that take the place of steps or providers.
-        registry: where names are looked up; the default one if left out.
-        seed: of what is random in a run, the jitter of retries.
-        backend: the event loop's library, "asyncio" or "trio".
+        workflow: its function, what ``FlowBuilder`` built, or its name in the registry; a step is
+            run with its upstream, and its value is the run's.
+        **words: ``params`` are values of inputs by name; ``config`` are limits, put over the
+            workflow's own; ``plugins`` are objects with hooks that hear of this run; ``overrides``
+            are values that take the place of steps or providers; ``registry`` is where names are
+            looked up (the default one if left out); ``seed`` is of what is random in a run, the
+            jitter of retries; ``backend`` is the event loop's library, "asyncio" or "trio".
 
     Raises:
         FlowBuilderError: when the plan is wrong; nothing has started then.
         InsideLoopError: inside a running event loop.
         KeyboardInterrupt: after Ctrl-C, when what ran has been cancelled and torn down.
     """
-    host = make_host(plugins=plugins, entry_points=False)
-    plan = make_run_plan(workflow, params, overrides, registry, host)
-    result, interrupted = run_planned(plan, host, config=config, seed=seed, backend=backend)
+    _refuse_unknown("run", words, SyncRunWords)
+    refuse_running_loop("run", "flowbuilder.arun")
+    backend = words.pop("backend", "asyncio")
+    plan, host = _planned(workflow, words)
+    result, interrupted = run_planned(
+        plan, host, config=words.get("config"), seed=words.get("seed", 0), backend=backend
+    )
     if interrupted:
         raise KeyboardInterrupt
     return result
 
 
-async def arun(
-    workflow: Callable[..., R] | WorkflowDefinition | str,
-    *,
-    params: Mapping[str, Any] | None = None,
-    config: ParallelConfig | None = None,
-    plugins: Sequence[Any] = (),
-    overrides: Mapping[Any, Any] | None = None,
-    registry: Registry | None = None,
-    seed: int = 0,
-) -> RunResult[R]:
+@overload
+async def arun(workflow: WorkflowDefinition | str, **words: Unpack[RunWords]) -> RunResult[Any]: ...
+
+
+@overload
+async def arun(workflow: Callable[..., Coroutine[Any, Any, R]], **words: Unpack[RunWords]) -> RunResult[R]: ...
+
+
+@overload
+async def arun(workflow: Callable[..., R], **words: Unpack[RunWords]) -> RunResult[R]: ...
+
+
+async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
-    host = make_host(plugins=plugins, entry_points=False)
-    plan = make_run_plan(workflow, params, overrides, registry, host)
-    return await execute(run_info(plan, config), host, factories(host), seed)
+    _refuse_unknown("arun", words, RunWords)
+    plan, host = _planned(workflow, words)
+    return await execute(run_info(plan, words.get("config")), host, factories(host), words.get("seed", 0))
+
+
+def _refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
+    allowed = list(typing.get_type_hints(known))
+    for word in words:
+        if word not in allowed:
+            raise TypeError(f"{name}() has no argument {word!r}; it takes {', '.join(allowed)}")
+
+
+def _planned(workflow: Any, words: RunWords) -> tuple[Plan, pluggy.PluginManager]:
+    host = make_host(plugins=words.get("plugins", ()), entry_points=False)
+    plan = make_run_plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"), host)
+    return plan, host
 
 
 def make_run_plan(

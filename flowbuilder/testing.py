@@ -157,9 +157,7 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def flowtester(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> FlowTester:
+def flowtester(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> FlowTester:
     """Return a ``FlowTester`` whose root is a temporary folder of its own."""
     (tmp_path / "pyproject.toml").write_text("[tool.flowbuilder]\n", encoding="utf-8")
     return FlowTester(tmp_path, capsys, monkeypatch)

@@ -124,7 +124,8 @@ class Collection:
         found = [one for one in self if one.name == short and (not module or one.module == module)]
         if len(found) > 1 and len({one.module for one in found}) > 1:
             raise DefinitionError(
-                f"several modules have a {short!r}", hint="say which: " + ", ".join(f"{o.module}::{short}" for o in found)
+                f"several modules have a {short!r}",
+                hint="say which: " + ", ".join(f"{o.module}::{short}" for o in found),
             )
         if not found:
             raise UnknownNameError("definition", name, [one.name for one in self])

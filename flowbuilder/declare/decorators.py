@@ -111,7 +111,9 @@ def make_workflow(
     )
 
 
-def make_provider(fn: Callable[..., Any], frame: FrameType | None = None, name: str | None = None) -> ProviderDefinition:
+def make_provider(
+    fn: Callable[..., Any], frame: FrameType | None = None, name: str | None = None
+) -> ProviderDefinition:
     """Return the definition of a provider."""
     where, module, scope, signature = _read(fn, "provider", frame)
     return ProviderDefinition(
@@ -188,7 +190,7 @@ def _read(fn: Any, kind: str, frame: FrameType | None) -> tuple[Where, str, str,
 
 def caller() -> FrameType | None:
     """Return the frame of whoever called the decorator."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the documented way to the caller
     while frame is not None and frame.f_globals.get("__name__", "").startswith("flowbuilder.declare"):
         frame = frame.f_back
     return frame

@@ -66,7 +66,8 @@ class WorkflowDefinition(Definition):
     """A workflow as written; ``fn`` is its body, None where it has none.
 
     ``own`` holds the definitions a ``FlowBuilder`` or an implicit workflow brings along: they are
-    found by name before any other scope.
+    found by name before any other scope. ``value_of`` is the step whose value is the run's, where
+    that is not the body's.
     """
 
     priority: int = 0
@@ -74,6 +75,7 @@ class WorkflowDefinition(Definition):
     config: ParallelConfig | None = None
     tags: tuple[str, ...] = ()
     own: Mapping[str, Definition] = field(default_factory=lambda: NOTHING)
+    value_of: str | None = None
 
 
 def definition_of(thing: object) -> Definition | None:

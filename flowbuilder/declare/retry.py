@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from flowbuilder.declare.validate import checked_number, checked_retries
 from flowbuilder.errors import DefinitionError, shown_value
@@ -35,7 +36,8 @@ class Retry:
         checked_number("Retry(backoff=…)", self.backoff, least=1.0)
         checked_number("Retry(max_delay=…)", self.max_delay)
         checked_number("Retry(jitter=…)", self.jitter)
-        kinds = self.on if isinstance(self.on, tuple) else (self.on,)
+        given: Any = self.on
+        kinds = given if isinstance(given, tuple) else (given,)
         if not kinds or not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             raise DefinitionError(
                 "Retry(on=…) takes exception types", got=shown_value(self.on), allowed="a tuple such as (OSError,)"

@@ -117,8 +117,8 @@ def annotations_of(fn: Callable[..., Any]) -> dict[str, Any]:
         return {name: _resolved(inner, name, note) for name, note in raw.items()}
 
 
-def _resolved(fn: Callable[..., Any], name: str, note: Any) -> Any:
-    alone = types.FunctionType((lambda: None).__code__, fn.__globals__)  # type: ignore[attr-defined]  # a plain function here
+def _resolved(fn: Any, name: str, note: Any) -> Any:
+    alone = types.FunctionType((lambda: None).__code__, fn.__globals__)
     alone.__annotations__ = {name: note}
     try:
         return typing.get_type_hints(alone, include_extras=True)[name]

@@ -37,7 +37,11 @@ class Stop:
 
 
 async def execute(
-    info: RunInfo, host: pluggy.PluginManager, factories: Mapping[str, LaneFactory], seed: int = 0, stop: Stop | None = None
+    info: RunInfo,
+    host: pluggy.PluginManager,
+    factories: Mapping[str, LaneFactory],
+    seed: int = 0,
+    stop: Stop | None = None,
 ) -> RunResult[Any]:
     """Run a plan to its end and return the result; failures are data in it.
 
@@ -188,6 +192,7 @@ class _Driver:
             body=body,
             sinks=plan.sinks,
             notes=tuple(notes),
+            plugin_failures=tuple(self._relay.failures),
         )
 
 

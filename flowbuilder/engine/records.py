@@ -169,4 +169,9 @@ class Records:
             error.add_note(note)
 
 
-_ENDED = {Status.FAILED: "failed", Status.TIMED_OUT: "timed out", Status.CANCELLED: "was cancelled", Status.SUCCESS: "succeeded"}
+_ENDED = {
+    Status.FAILED: "failed",
+    Status.TIMED_OUT: "timed out",
+    Status.CANCELLED: "was cancelled",
+    Status.SUCCESS: "succeeded",
+}

@@ -259,14 +259,18 @@ class Run:
         self.schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
-        unit, definition = attempt.unit, attempt.step.definition
+        definition = attempt.step.definition
         retries = getattr(definition, "retries", None)
         error = attempt.error
         over = self.schedule.stopped or bool(self.cancel_reason)
         if attempt.phase == "rescue":
             self._fail(attempt, held=held)
-        elif retries and error and not over and attempt.status is not Status.CANCELLED and retries.wants(
-            error, attempt.number
+        elif (
+            retries
+            and error
+            and not over
+            and attempt.status is not Status.CANCELLED
+            and retries.wants(error, attempt.number)
         ):
             self._retry(attempt, held=held)
         elif attempt.status is Status.CANCELLED or over or getattr(definition, "on_error", "fail") == "fail":
@@ -497,7 +501,7 @@ class Run:
 def _listed(value: Any, binding: Binding) -> Sequence[Any]:
     if isinstance(value, list | tuple | range):
         return value
-    if isinstance(value, set | frozenset | dict) or hasattr(value, "__len__") and not isinstance(value, str | bytes):
+    if isinstance(value, set | frozenset | dict) or (hasattr(value, "__len__") and not isinstance(value, str | bytes)):
         return list(value)
     raise TypeError(
         f"each= maps {binding.parameter!r} over {binding.source or 'a value'!r}, which is no list"

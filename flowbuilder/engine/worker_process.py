@@ -79,8 +79,8 @@ class WorkerProcess:
         outcome, value, records = pickle.loads(reply)
         self._records = records
         if outcome == "raised":
-            error, text = value
-            raise error from RemoteTraceback(text)
+            raised, text = value
+            raise raised from RemoteTraceback(text)
         return value
 
     def printed(self) -> list[tuple[str, str]]:

@@ -26,8 +26,11 @@ BUILT_IN_EXECUTORS = frozenset({"thread", "process", "inline", "loop"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """How to plan: ``lenient`` leaves missing inputs for a picture to show; ``default_executor``
-    takes the place of "thread"; ``executors`` are all known names."""
+    """How to plan.
+
+    ``lenient`` leaves missing inputs for a picture to show; ``default_executor`` takes the place
+    of "thread"; ``executors`` are all known names.
+    """
 
     lenient: bool = False
     default_executor: str = "thread"
@@ -110,7 +113,7 @@ class _Builder:
                 done, _ = path.popitem()
                 self._finish(done)
             elif below in path:
-                raise self._cycle([*path][[*path].index(below) :] + [below])
+                raise self._cycle([*[*path][[*path].index(below) :], below])
             else:
                 path[below] = None
                 trail.append(iter(self._resolve(below)))
@@ -189,7 +192,7 @@ class _Builder:
         if wired is not None:
             return self._bound(parameter, self._step(wired, requester), requester, needed)
         found = self._scope.find(name, requester)
-        if found is not None and found is not requester or found is requester and not parameter.has_default:
+        if (found is not None and found is not requester) or (found is requester and not parameter.has_default):
             if parameter.has_default and self._scope.is_outer(found, requester):
                 self._warnings.append(
                     f"{shown(requester.name)}: the parameter {name!r} has a default, but is filled by"
@@ -313,5 +316,3 @@ def _override_name(key: Any) -> str:
     if isinstance(key, str):
         return key
     raise PlanError("overrides= takes steps, providers or their names", got=shown_value(key))
-
-

@@ -234,13 +234,20 @@ def _plain(data: Any, kind: Any) -> Any:
     if not isinstance(kind, type):
         return scalar(data, kind) if isinstance(data, str) else _exactly(data, kind)
     if hasattr(kind, "__members__") and not isinstance(data, str):
-        return kind(data)
+        return _member(data, kind)
     is_number = isinstance(data, int | float) and not isinstance(data, bool)
     if type(data) is not kind and is_number and _is_number(kind):
         return scalar(str(data), kind)
     if isinstance(data, str) and kind is not type(None) and is_scalar(kind):
         return scalar(data, kind)
     return _exactly(data, kind)
+
+
+def _member(data: Any, kind: Any) -> Any:
+    try:
+        return kind(data)
+    except ValueError as error:
+        raise Unfit from error
 
 
 def _is_number(kind: type) -> bool:

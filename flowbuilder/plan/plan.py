@@ -117,8 +117,8 @@ class Plan:
 
     @property
     def body(self) -> str | None:
-        """The name of the step that is the workflow's body, or None."""
-        return self.steps[-1].name if self.steps and self.steps[-1].is_body else None
+        """The name of the step whose value is the run's: the workflow's body, or None."""
+        return self.steps[-1].name if self.steps and self.steps[-1].is_body else self.workflow.value_of
 
     @property
     def params(self) -> dict[str, Any]:

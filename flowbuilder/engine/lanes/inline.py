@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from flowbuilder.engine.lanes.base import Source
@@ -55,4 +56,4 @@ class InlineLane:
             attempt = self._source.done(attempt, self._number)
             turns += 1
             if turns % TURNS == 0:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()

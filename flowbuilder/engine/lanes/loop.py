@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from flowbuilder.engine.attempt import Attempt
@@ -79,7 +80,7 @@ class LoopLane:
             is_clean = copy_context() == before
             attempt = self._source.done(attempt, self._number if is_clean else None)
             if turns % TURNS == 0:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
         if not self._cancelled:
             self._source.look(self._number)
 

@@ -1,0 +1,1 @@
+"""The plain Python behind ``flow_code_report.py``: measuring, summing up, drawing."""
