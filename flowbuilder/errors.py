@@ -188,11 +188,12 @@ class StepTimeoutError(TimeoutError):
     def __init__(self, step: str, seconds: float, note: str = "") -> None:
         self.step = step
         self.seconds = seconds
-        super().__init__(step, seconds, note)
+        self.note = note
+        # An OSError, which a TimeoutError is, keeps no more than two arguments.
+        super().__init__(step, seconds)
 
     def __str__(self) -> str:
-        step, seconds, note = self.args
-        return f"{step} timed out after {seconds:g} s{note}"
+        return f"{self.step} timed out after {self.seconds:g} s{self.note}"
 
 
 class StepCancelledError(Exception):
