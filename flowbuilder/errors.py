@@ -213,8 +213,10 @@ class NotRunError(Exception):
 
 
 def error_line(error: BaseException) -> str:
-    """Return the last line of a traceback, "ValueError: text", whatever a broken ``__str__`` does."""
-    return "".join(traceback.format_exception_only(error)).rstrip()
+    """Return the last line of a traceback, "ValueError: text", without notes, whatever a broken ``__str__`` does."""
+    shape = traceback.TracebackException(type(error), error, None)
+    shape.__notes__ = None
+    return "".join(shape.format_exception_only()).rstrip()
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:
