@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
-from flowbuilder.engine.schedule import Schedule, State
+from flowbuilder.engine.entries import State
+from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.results import FAILURES, Section, Status, StepResult
 

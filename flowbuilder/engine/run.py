@@ -14,10 +14,11 @@ from random import Random
 from typing import Any
 
 from flowbuilder.engine.attempt import CONTEXT, MISSING, Attempt
+from flowbuilder.engine.entries import Edge, Entry, News, State
 from flowbuilder.engine.napping_lock import NappingLock
 from flowbuilder.engine.records import Records
 from flowbuilder.engine.relay import Relay
-from flowbuilder.engine.schedule import Edge, Entry, News, Schedule, State
+from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.timers import Timers
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.plan.plan import Binding, Kind, PlannedStep

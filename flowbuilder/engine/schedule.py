@@ -10,57 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from enum import IntEnum
-from typing import NamedTuple
 
-
-class Edge(IntEnum):
-    """What a step asks of one upstream step."""
-
-    VALUE = 0  # success
-    SOFT = 1  # success, or skipped by a false `when`: a default takes the value's place, or it only orders
-    ANY = 2  # that it ended
-    ITEMS = 3  # that its items are known: a map of a map
-
-
-class State(IntEnum):
-    """Where a unit stands; from SUCCESS on it has ended."""
-
-    PENDING = 0
-    READY = 1
-    RUNNING = 2
-    WAITING = 3  # for its next attempt
-    EXPANDED = 4  # a mapped step whose items are running
-    SUCCESS = 5
-    FAILED = 6
-    PASSED = 7  # skipped by a false `when`, its own or one upstream
-    SKIPPED = 8  # skipped for any other cause
-
-
-class Entry(NamedTuple):
-    """One step as the schedule sees it: its lane, its edges as (upstream, edge), mapped or not."""
-
-    lane: int
-    edges: Sequence[tuple[int, Edge]] = ()
-    mapped: bool = False
-
-
-class News(NamedTuple):
-    """Something the schedule decided by itself.
-
-    ``kind`` is "skip" (``unit``, because of ``cause``; -1 for the stop), "end" (the mapped step
-    ``unit`` ended), "gave_up" (``unit`` waited for an attempt it will not get), "stop",
-    "batch_start" or "batch_finish" (``unit`` is the batch's number).
-    """
-
-    kind: str
-    unit: int = -1
-    cause: int = -1
-
+from flowbuilder.engine.barriers import Barriers
+from flowbuilder.engine.entries import Edge, Entry, News, State
+from flowbuilder.engine.slots import Slots
 
 PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
 SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
-HAS_FAILED, HAS_SKIPPED = 1, 2
+
+
+class _Items:
+    """The items of one mapped step: their units, how many have not ended, whether the list will be whole."""
+
+    __slots__ = ("open", "units", "whole")
+
+    def __init__(self, units: range) -> None:
+        self.units = units
+        self.open = len(units)
+        self.whole = True
 
 
 class Schedule:
@@ -87,32 +54,25 @@ class Schedule:
         self.news: list[News] = []
         self.stopped = False
         self.failures = 0
-        self._limit = limit
         self._failures_allowed = failures_allowed
-        self._lane_limits = list(lane_limits)
-        self._running_in = [0] * len(lane_limits)
-        self._running = 0
+        self._slots = Slots(lane_limits, limit)
         self._live = 0
         self._waiting_retries = 0
         self._open = count
-        self._order = 0
-        self._ready: list[deque[tuple[int, int]]] = [deque() for _ in lane_limits]
         self._state = [PENDING] * count
         self._waits_for = [len(entry.edges) for entry in entries]
         self._lane = [entry.lane for entry in entries]
         self._parent = [-1] * count
         self._downstream: list[list[int] | None] = [None] * count
-        self._mapped = {unit for unit, entry in enumerate(entries) if entry.mapped}
         self._maps: dict[int, list[int]] = {}
-        self._first: dict[int, int] = {}
-        self._item_count: dict[int, int] = {}
-        self._items_open: dict[int, int] = {}
-        self._flags: dict[int, int] = {}
+        self._items: dict[int, _Items] = {}
         self._cause: dict[int, int] = {}
         self._held_waits: set[int] = set()
         for unit, entry in enumerate(entries):
             self._connect(unit, entry.edges)
-        self._set_batches(batches)
+        self._barriers = Barriers(batches) if batches else None
+        if self._barriers:
+            self.news.append(News("batch_start", 0))
         for unit in range(count):
             if not self._waits_for[unit]:
                 self._make_ready(unit)
@@ -130,16 +90,6 @@ class Schedule:
             self._downstream[upstream] = [coded]
         else:
             known.append(coded)
-
-    def _set_batches(self, batches: Sequence[Sequence[int]] | None) -> None:
-        self._batch_of: dict[int, int] | None = None
-        if not batches:
-            return
-        self._batch_of = {unit: number for number, batch in enumerate(batches) for unit in batch}
-        self._batch_open = [len(batch) for batch in batches]
-        self._held: list[list[int]] = [[] for _ in batches]
-        self._batch = 0
-        self.news.append(News("batch_start", 0))
 
     # What a driver asks.
 
@@ -159,7 +109,7 @@ class Schedule:
     @property
     def running(self) -> int:
         """How many slots are held."""
-        return self._running
+        return self._slots.held
 
     def state(self, unit: int) -> State:
         """Return where a unit stands."""
@@ -167,8 +117,8 @@ class Schedule:
 
     def items(self, unit: int) -> range:
         """Return the units of a mapped step's items; empty while they are not known."""
-        first = self._first.get(unit, 0)
-        return range(first, first + self._item_count.get(unit, 0))
+        known = self._items.get(unit)
+        return known.units if known else range(0)
 
     def parent(self, unit: int) -> int:
         """Return the mapped step an item belongs to, -1 for a step."""
@@ -176,36 +126,16 @@ class Schedule:
 
     def startable(self, lane: int) -> bool:
         """Return whether ``take(lane)`` would give a unit."""
-        queue = self._ready[lane]
-        while queue and self._state[queue[0][1]] != READY:
-            queue.popleft()
-        if not queue or self._running_in[lane] >= self._lane_limits[lane]:
-            return False
-        if self._limit is None:
-            return True
-        return self._running < self._limit and not self._older_elsewhere(lane, queue[0][0])
-
-    def _older_elsewhere(self, lane: int, order: int) -> bool:
-        """With a common limit the oldest ready unit goes first, whatever lane it is in."""
-        for other, queue in enumerate(self._ready):
-            while queue and self._state[queue[0][1]] != READY:
-                queue.popleft()
-            has_slot = other != lane and self._running_in[other] < self._lane_limits[other]
-            if queue and has_slot and queue[0][0] < order:
-                return True
-        return False
+        return self._slots.startable(lane)
 
     # What a driver says.
 
     def take(self, lane: int) -> int | None:
         """Start the next ready unit of a lane: it now holds a slot. None where nothing may start."""
-        if not self.startable(lane):
-            return None
-        _, unit = self._ready[lane].popleft()
-        self._state[unit] = RUNNING
-        self._running += 1
-        self._running_in[lane] += 1
-        self._live += 1
+        unit = self._slots.take(lane)
+        if unit is not None:
+            self._state[unit] = RUNNING
+            self._live += 1
         return unit
 
     def succeed(self, unit: int, *, held: bool = False) -> None:
@@ -249,13 +179,11 @@ class Schedule:
 
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
-        self._running += 1
-        self._running_in[self._lane[unit]] += 1
+        self._slots.hold(self._lane[unit])
 
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
-        self._running -= 1
-        self._running_in[self._lane[unit]] -= 1
+        self._slots.release(self._lane[unit])
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -264,9 +192,10 @@ class Schedule:
         """
         self._leave(unit)
         first = len(self._state)
+        units = range(first, first + count)
         self._state[unit] = EXPANDED
-        self._first[unit], self._item_count[unit], self._items_open[unit] = first, count, count
-        sources = [self._first[source] for source in self._maps.get(unit, ())]
+        self._items[unit] = _Items(units)
+        sources = [self._items[source].units.start for source in self._maps.get(unit, ())]
         self._state += [PENDING] * count
         self._waits_for += [len(sources)] * count
         self._lane += [self._lane[unit]] * count
@@ -278,14 +207,15 @@ class Schedule:
         if not count:
             self._end(unit, SUCCESS, unit)
         elif self.stopped:
-            self._skip_all(range(first, first + count))
-        return range(first, first + count)
+            self._skip_all(units)
+        return units
 
     def stop(self) -> None:
         """Start nothing new: everything that has not started is skipped."""
         if self.stopped:
             return
         self.stopped = True
+        self._slots.clear()
         self.news.append(News("stop"))
         self._skip_all(range(len(self._state)))
 
@@ -312,14 +242,12 @@ class Schedule:
             self.release(unit)
 
     def _make_ready(self, unit: int) -> None:
-        if self._batch_of is not None and self._parent[unit] < 0:
-            batch = self._batch_of[unit]
-            if batch > self._batch:
-                self._held[batch].append(unit)
-                return
+        if self.stopped:
+            return
+        if self._barriers and self._parent[unit] < 0 and self._barriers.hold(unit):
+            return
         self._state[unit] = READY
-        self._ready[self._lane[unit]].append((self._order, unit))
-        self._order += 1
+        self._slots.add(unit, self._lane[unit])
 
     def _place_item(self, item: int, sources: list[int]) -> None:
         for source in sources:
@@ -357,7 +285,7 @@ class Schedule:
                 self.news.append(News("skip", unit, cause))
             for coded in self._downstream[unit] or ():
                 below, edge = coded >> 2, coded & 3
-                if self._state[below] != PENDING or (edge == ITEMS and unit in self._first):
+                if self._state[below] != PENDING or (edge == ITEMS and unit in self._items):
                     continue
                 if state == SUCCESS or edge == ANY or (state == PASSED and edge == SOFT):
                     self._satisfy(below)
@@ -372,31 +300,24 @@ class Schedule:
 
     def _item_ended(self, parent: int, state: int) -> int | None:
         """Count an item of a mapped step; return how the step ended when it was the last."""
-        if state == FAILED:
-            self._flags[parent] = self._flags.get(parent, 0) | HAS_FAILED
-        elif state == SKIPPED:
-            self._flags[parent] = self._flags.get(parent, 0) | HAS_SKIPPED
-        self._items_open[parent] -= 1
-        if self._items_open[parent]:
+        items = self._items[parent]
+        items.open -= 1
+        items.whole = items.whole and state in (SUCCESS, PASSED)
+        if items.open:
             return None
-        flags = self._flags.get(parent, 0)
-        return FAILED if flags else SUCCESS
+        return SUCCESS if items.whole else FAILED
 
     def _step_ended(self, unit: int) -> None:
         self._open -= 1
-        if self._batch_of is None:
+        if self._barriers is None:
             return
-        batch = self._batch_of[unit]
-        self._batch_open[batch] -= 1
-        while self._batch < len(self._batch_open) and not self._batch_open[self._batch]:
-            self._next_batch()
-
-    def _next_batch(self) -> None:
-        self.news.append(News("batch_finish", self._batch))
-        self._batch += 1
-        if self._batch == len(self._batch_open):
-            return
-        self.news.append(News("batch_start", self._batch))
-        for unit in self._held[self._batch]:
-            if self._state[unit] == PENDING:
-                self._make_ready(unit)
+        self._barriers.end(unit)
+        while self._barriers.finished:
+            self.news.append(News("batch_finish", self._barriers.current))
+            held = self._barriers.advance()
+            if held is None:
+                return
+            self.news.append(News("batch_start", self._barriers.current))
+            for step in held:
+                if self._state[step] == PENDING:
+                    self._make_ready(step)

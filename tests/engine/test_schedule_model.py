@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from flowbuilder.engine.schedule import Edge, Entry, Schedule, State
+from flowbuilder.engine.entries import Edge, Entry, State
+from flowbuilder.engine.schedule import Schedule
 
 ENDED = {State.SUCCESS, State.FAILED, State.PASSED, State.SKIPPED}
 Edges = list[tuple[int, Edge]]
