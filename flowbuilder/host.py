@@ -14,7 +14,7 @@ from typing import Any
 
 import pluggy
 
-from flowbuilder import hookspecs
+import flowbuilder.hookspecs as hookspecs
 from flowbuilder.engine.relay import WATCHERS
 from flowbuilder.errors import PluginError, did_you_mean, error_line, listed, shown, shown_value
 

@@ -18,7 +18,8 @@ from flowbuilder.declare.signature import Parameter, read_signature, wants_resul
 from flowbuilder.errors import CycleError, PlanError, UnknownNameError, Where, shown, shown_value
 from flowbuilder.plan.check import Checks
 from flowbuilder.plan.inputs import Inputs
-from flowbuilder.plan.plan import Binding, Kind, Plan, PlannedProvider, PlannedStep
+from flowbuilder.plan.pieces import Binding, Kind, PlannedProvider, PlannedStep
+from flowbuilder.plan.plan import Plan
 from flowbuilder.plan.scope import Scope
 
 BUILT_IN_EXECUTORS = frozenset({"thread", "process", "inline", "loop"})

@@ -10,7 +10,7 @@ from typing import Any
 from flowbuilder.declare.definitions import Definition, ProviderDefinition, StepDefinition
 from flowbuilder.declare.signature import annotations_of, unwrapped
 from flowbuilder.errors import PlanError, UnknownNameError, shown
-from flowbuilder.plan.plan import Binding, Kind, PlannedStep
+from flowbuilder.plan.pieces import Binding, Kind, PlannedStep
 
 # Types that plainly are, or are not, one another; any other annotation is left to run time.
 PLAIN = frozenset({int, float, bool, str, bytes, list, dict, tuple, set, Path})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import networkx
 
-from flowbuilder.plan.plan import PlannedStep
+from flowbuilder.plan.pieces import PlannedStep
 
 
 def build_graph(steps: Iterable[PlannedStep]) -> networkx.DiGraph[str]:

@@ -9,7 +9,7 @@ from flowbuilder.declare.definitions import Definition
 from flowbuilder.declare.signature import annotations_of, default_of
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.convert import Given, Text, converted
-from flowbuilder.plan.plan import PlannedInput
+from flowbuilder.plan.pieces import PlannedInput
 
 UNTYPED = (None, Any)
 

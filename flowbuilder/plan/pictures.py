@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 from flowbuilder.declare.definitions import StepDefinition
 from flowbuilder.errors import shown, shown_value
-from flowbuilder.plan.plan import Binding, Kind, Plan, PlannedInput, PlannedStep
+from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedStep
 
 
-def mermaid(plan: Plan) -> str:
+class Pictured(Protocol):
+    """What a picture needs of a plan; see ``Plan``."""
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+
+    @property
+    def steps(self) -> Sequence[PlannedStep]:
+        """All steps, each after its upstream."""
+
+    @property
+    def by_name(self) -> Mapping[str, PlannedStep]:
+        """The steps by name."""
+
+    @property
+    def inputs(self) -> Mapping[str, PlannedInput]:
+        """The inputs by name."""
+
+    @property
+    def batches(self) -> Sequence[Sequence[str]]:
+        """Groups of independent steps."""
+
+    @property
+    def critical_path(self) -> Sequence[str]:
+        """The longest chain."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences for the user."""
+
+    def may_skip(self, name: str) -> bool:
+        """Whether a step may be skipped by a ``when``."""
+
+
+def mermaid(plan: Pictured) -> str:
     """Return a Mermaid flow chart, steps numbered so that any name is safe."""
     ids = {step.name: f"s{i}" for i, step in enumerate(plan.steps)}
     lines = ["flowchart TD"]
@@ -22,7 +60,7 @@ def mermaid(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dot(plan: Plan) -> str:
+def dot(plan: Pictured) -> str:
     """Return a directed graph in Graphviz's DOT language."""
     lines = [f"digraph {_quoted(plan.name)} {{", "  node [shape=box];"]
     for step in plan.steps:
@@ -35,7 +73,7 @@ def dot(plan: Plan) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def explanation(plan: Plan) -> str:
+def explanation(plan: Pictured) -> str:
     """Return the plan in words, for a person."""
     mapped = sum(step.mapped for step in plan.steps)
     count = f"{len(plan.steps)} step{'s' * (len(plan.steps) != 1)}"
@@ -53,7 +91,7 @@ def explanation(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _step_lines(plan: Plan, step: PlannedStep) -> list[str]:
+def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     facts = [step.executor] if step.executor != "thread" else []
     if isinstance(step.definition, StepDefinition):
         facts += [f"timeout {step.definition.timeout:g} s"] if step.definition.timeout else []

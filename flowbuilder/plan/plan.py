@@ -4,96 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
-from flowbuilder.errors import Where
+from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedProvider, PlannedStep
 
 if TYPE_CHECKING:
     import networkx
 
-
-class Kind(Enum):
-    """Where the value of a parameter comes from."""
-
-    STEP = "step"
-    INPUT = "input"
-    PROVIDER = "provider"
-    CONTEXT = "ctx"
-    VALUE = "value"
-    ITEM = "item"
-    RESULT = "result"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One parameter and its source.
-
-    ``source`` is the name of the step, input or provider; ``value`` is a settled value for
-    ``Kind.VALUE``. ``wants_result`` asks for the ``StepResult`` instead of the value.
-    """
-
-    parameter: str
-    kind: Kind
-    source: str = ""
-    has_default: bool = False
-    wants_result: bool = False
-    value: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlannedStep:
-    """A step in its place: its definition and where each parameter comes from.
-
-    ``each`` has the bindings of the mapped parameters, ``when`` and ``on_error`` those of the
-    step's predicate and rescue function. ``upstream`` names every step that ends before this one
-    starts, ``after`` those among them that only order.
-    """
-
-    name: str
-    definition: StepDefinition | WorkflowDefinition
-    bindings: tuple[Binding, ...] = ()
-    each: tuple[Binding, ...] = ()
-    when: tuple[Binding, ...] = ()
-    on_error: tuple[Binding, ...] = ()
-    after: tuple[str, ...] = ()
-    upstream: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    executor: str = "thread"
-
-    @property
-    def is_body(self) -> bool:
-        """Whether this is the body of the workflow."""
-        return isinstance(self.definition, WorkflowDefinition)
-
-    @property
-    def mapped(self) -> bool:
-        """Whether the step is called once per item."""
-        return bool(self.each)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedInput:
-    """An input of the plan: its value and where that came from ("missing" where there is none)."""
-
-    name: str
-    value: Any = None
-    origin: str = "default"
-    annotation: Any = None
-    where: Where | None = None
-    requested_by: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlannedProvider:
-    """A provider of the plan and where its own parameters come from."""
-
-    name: str
-    definition: Any
-    bindings: tuple[Binding, ...] = ()
+__all__ = ["Binding", "Kind", "Plan", "PlannedInput", "PlannedProvider", "PlannedStep"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
