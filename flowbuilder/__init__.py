@@ -20,6 +20,7 @@ from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult, Section, Status, StepResult
 from flowbuilder.runner import arun, run
 from flowbuilder.settings import Settings
+from flowbuilder.terminal import Terminal
 
 step = registry.step
 workflow = registry.workflow
@@ -49,6 +50,7 @@ __all__ = [
     "StepDefinition",
     "StepInfo",
     "StepResult",
+    "Terminal",
     "Where",
     "WorkflowDefinition",
     "arun",

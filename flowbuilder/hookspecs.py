@@ -22,10 +22,10 @@ from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult, StepResult
 from flowbuilder.settings import Settings
+from flowbuilder.terminal import Terminal
 
 if TYPE_CHECKING:
     import click
-    from rich.console import Console
 
 PROJECT = "flowbuilder"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -179,5 +179,5 @@ def flowbuilder_report_header(config: Settings) -> str | list[str] | None:
 
 
 @hookspec
-def flowbuilder_summary(terminal: Console, results: Sequence[RunResult[Any]]) -> None:
+def flowbuilder_summary(terminal: Terminal, results: Sequence[RunResult[Any]]) -> None:
     """Print to the end of the terminal report: ``terminal.print(…)``. Main thread, after all runs."""

@@ -9,11 +9,21 @@ from typing import Any
 
 import pluggy
 
+from flowbuilder.terminal import Terminal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
-    """What plugins see of the configuration."""
+    """What plugins see of the configuration.
+
+    ``root`` is the folder of ``pyproject.toml``; ``command`` is what runs: "run", "list", "plan"
+    or "graph". ``options`` has every option of ``run`` by its parameter's name, those of plugins
+    included: the command line's value over that of ``[tool.flowbuilder]`` over the default.
+    ``terminal`` is where reports are printed.
+    """
 
     root: Path
+    command: str
     options: Mapping[str, Any]
     plugins: pluggy.PluginManager
+    terminal: Terminal

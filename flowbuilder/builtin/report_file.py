@@ -1,0 +1,62 @@
+"""ReportFile: a file that a report is written to when all has ended, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flowbuilder.errors import SettingsError, error_line, shown
+
+
+class ReportFile:
+    """Where ``option`` asked a report to be written.
+
+    Raises:
+        SettingsError: at once, before anything runs, when the file cannot be written.
+    """
+
+    def __init__(self, option: str, path: str) -> None:
+        self._option = option
+        self.path = Path(path)
+        self._check()
+
+    def _check(self) -> None:
+        folder = self.path.parent
+        if self.path.is_dir():
+            raise self._error("is a folder", hint="name a file in it")
+        if not folder.is_dir():
+            raise self._error("is in a folder that does not exist", hint=f"mkdir -p {shown(folder)}")
+        target = self.path if self._is_special else folder
+        if not os.access(target, os.W_OK):
+            raise self._error("cannot be written: permission denied")
+
+    @property
+    def _is_special(self) -> bool:
+        """Whether the path is a device or a pipe, which must be written to and never replaced."""
+        return self.path.exists() and not self.path.is_file()
+
+    def write(self, text: str) -> None:
+        """Write the report; a reader sees the old file or the new one.
+
+        Raises:
+            SettingsError: when it cannot be written.
+        """
+        try:
+            if self._is_special:
+                self.path.write_text(text, encoding="utf-8")
+            else:
+                self._replace(text)
+        except OSError as error:
+            raise self._error(f"cannot be written: {shown(error_line(error))}") from error
+
+    def _replace(self, text: str) -> None:
+        target = self.path.resolve()
+        beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def _error(self, what: str, hint: str = "") -> SettingsError:
+        return SettingsError(f"the file of {self._option} {what}", got=shown(self.path), hint=hint)

@@ -1,0 +1,19 @@
+"""Wording: counts and times as people read them."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 item" or "2,134 items"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a duration: "0.42 s", "12.3 s", "2 min 05 s", "1 h 02 min"."""
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    if seconds < 5999.5:
+        return f"{round(seconds) // 60} min {round(seconds) % 60:02} s"
+    return f"{round(seconds / 60) // 60:,} h {round(seconds / 60) % 60:02} min"

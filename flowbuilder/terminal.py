@@ -1,0 +1,169 @@
+"""Terminal: where a report is printed; a text stream that never raises and knows what it can show."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
+
+from flowbuilder.errors import shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NARROWEST = 20
+USUAL_WIDTH = 80
+ATTRIBUTES = frozenset({"bold", "dim", "underline", "italic", "reverse"})
+
+
+class Terminal:
+    """A text stream to report to.
+
+    A stream that is closed or whose reader has gone is written to no more, without an error; what
+    its encoding cannot express is written as backslash escapes; control characters are escaped.
+    While rows are painted at the bottom of a terminal, ``above`` takes what is printed, and whoever
+    set it prints it above them.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream: TextIO | None = stream if stream is not None else sys.stdout
+        self.above: Callable[[str], None] | None = None
+        self._console: Console | None = None
+        self._look()
+
+    def _look(self) -> None:
+        self._is_closed = self.stream is None
+        self.is_terminal = _is_tty(self.stream) and os.environ.get("TERM") not in ("dumb", "unknown")
+        forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
+        self.has_color = (self.is_terminal or forced) and not os.environ.get("NO_COLOR")
+
+    def move_to(self, stream: TextIO | None) -> None:
+        """Print to another stream from now on."""
+        self.stream = stream
+        self._console = None
+        self._look()
+
+    @property
+    def width(self) -> int:
+        """How many columns there are: at least 20, and 80 where nothing says."""
+        columns = os.environ.get("COLUMNS", "")
+        found = int(columns) if columns.isdecimal() else 0
+        if not found and self.is_terminal and self.stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                found = os.get_terminal_size(self.stream.fileno()).columns
+        return max(found or USUAL_WIDTH, NARROWEST)
+
+    @property
+    def console(self) -> Console:
+        """A rich console on the same stream; rich is loaded when this is first asked for."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(
+                file=_Safe(self),  # type: ignore[arg-type]  # rich asks only for write, flush, isatty and encoding
+                force_terminal=self.is_terminal,
+                no_color=not self.has_color,
+                highlight=False,
+                markup=False,
+                emoji=False,
+            )
+        return self._console
+
+    def print(self, text: object = "", *, style: str = "") -> None:
+        """Print text and a line break.
+
+        Args:
+            text: control characters in it are escaped, but for line breaks.
+            style: words such as "bold red" or "dim"; without colours they do nothing.
+        """
+        line = printable(str(text))
+        self.write((self.styled(line, style) if style else line) + "\n")
+
+    def section(self, title: str, *, style: str = "bold", line: str = "=") -> None:
+        """Print a title in the middle of a line that is as wide as the terminal."""
+        text = f" {printable(title)} "
+        free = self.width - len(text)
+        self.print(f"{line * max(free // 2, 2)}{text}{line * max(free - free // 2, 2)}", style=style)
+
+    def styled(self, text: str, style: str) -> str:
+        """Return text with the codes of a style around it, where the terminal shows colours."""
+        if not self.has_color or not style:
+            return text
+        from click import style as click_style
+
+        words = style.split()
+        colors = [word for word in words if word not in ATTRIBUTES]
+        return click_style(
+            text, fg=colors[0] if colors else None, **{word: True for word in words if word in ATTRIBUTES}
+        )
+
+    def write(self, text: str) -> None:
+        """Write text as it is; above the painted rows, where there are any."""
+        if self.above is not None:
+            self.above(text)
+        else:
+            self.put(text)
+
+    def pass_on(self, stream: TextIO, text: str) -> None:
+        """Write a program's own text to one of its streams; above the painted rows, where it would disturb them."""
+        if self.above is not None and _is_tty(stream):
+            self.above(text)
+        else:
+            stream.write(text)
+
+    def put(self, text: str) -> None:
+        """Write text as it is, at once."""
+        if self._is_closed or self.stream is None:
+            return
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except UnicodeEncodeError:
+            encoding = self.stream.encoding or "ascii"
+            self.put(text.encode(encoding, "backslashreplace").decode(encoding))
+        except BlockingIOError:
+            pass  # a full pipe that somebody made non-blocking: this text is lost, the next may pass
+        except (OSError, ValueError):
+            self._close()
+
+    def _close(self) -> None:
+        """Write no more; Python must not fail either, when it flushes its stdout at exit."""
+        self._is_closed = True
+        if self.stream is sys.__stdout__ and self.stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
+class _Safe:
+    """The file that a rich console of a ``Terminal`` writes to."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self.encoding = getattr(terminal.stream, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        self._terminal.put(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Everything is flushed when it is written."""
+
+    def isatty(self) -> bool:
+        return self._terminal.is_terminal
+
+
+def printable(text: str) -> str:
+    """Return text with control characters escaped, but for line breaks; tabs become spaces."""
+    if text.isprintable():
+        return text
+    lines = text.expandtabs(8).split("\n")
+    return "\n".join(line if line.isprintable() else shown(line, len(line)) for line in lines)
+
+
+def _is_tty(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # no stream at all, or a closed one
+        return False
