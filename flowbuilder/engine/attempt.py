@@ -49,12 +49,12 @@ class Attempt:
     """
 
     __slots__ = (
-        "_source", "deadline", "error", "info", "number", "overdue", "passed", "phase",
-        "sections", "started", "status", "step", "timeout", "unit", "value",
+        "deadline", "error", "info", "number", "overdue", "passed", "phase",
+        "sections", "source", "started", "status", "step", "timeout", "unit", "value",
     )  # fmt: skip
 
     def __init__(self, source: Arguments, unit: int, step: PlannedStep, info: StepInfo, number: int) -> None:
-        self._source = source
+        self.source = source
         self.unit = unit
         self.step = step
         self.info = info
@@ -73,7 +73,7 @@ class Attempt:
     @property
     def context(self) -> Context:
         """What the body gets as ``ctx``."""
-        run = self._source.info
+        run = self.source.info
         return Context(
             run_id=run.run_id,
             workflow=run.workflow,
@@ -81,24 +81,24 @@ class Attempt:
             attempt=self.number,
             item=self.info.item,
             params=run.params,
-            is_over=lambda: self._source.is_over(self),
+            is_over=lambda: self.source.is_over(self),
         )
 
     # Executing.
 
     def execute(self, invoke: Invoke | None = None) -> None:
         """Execute a plain body in this thread, in a copy of the run's context variables."""
-        self._source.variables.copy().run(self._execute, invoke)
+        self.source.variables.copy().run(self._execute, invoke)
 
     def _execute(self, invoke: Invoke | None) -> None:
         current.set(self)
         try:
             if self.phase == "expand":
-                self.value = self._source.items_of(self)
+                self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = self._rescue()
             elif self._wanted():
-                self._source.begin(self)
+                self.source.begin(self)
                 self.value = self._called(invoke)
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
@@ -109,11 +109,11 @@ class Attempt:
         token = current.set(self)
         try:
             if self.phase == "expand":
-                self.value = self._source.items_of(self)
+                self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = await _awaited(self._rescue())
             elif await _awaited(self._wanted()):
-                self._source.begin(self)
+                self.source.begin(self)
                 self.value = await self._called_async()
             else:
                 self.passed = True
@@ -125,7 +125,10 @@ class Attempt:
 
     def _failed(self, error: BaseException) -> None:
         self.error = error
-        self.status = Status.TIMED_OUT if isinstance(error, StepTimeoutError) else Status.FAILED
+        if isinstance(error, StepCancelledError) and self.source.is_over(self):
+            self.status = Status.CANCELLED
+        else:
+            self.status = Status.TIMED_OUT if isinstance(error, StepTimeoutError) else Status.FAILED
 
     def cancelled(self) -> None:
         """Note that the engine cancelled this attempt, whatever the body made of it."""
@@ -160,7 +163,7 @@ class Attempt:
     def _called(self, invoke: Invoke | None) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
         kwargs = self.arguments(self.step.bindings)
-        if not self._source.wrappers:
+        if not self.source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
         call, wrappers = self._wrapped(kwargs)
         try:
@@ -171,7 +174,7 @@ class Attempt:
     async def _called_async(self) -> Any:
         fn: Callable[..., Awaitable[Any]] = self.step.definition.fn  # type: ignore[assignment]  # as above
         kwargs = self.arguments(self.step.bindings)
-        if not self._source.wrappers:
+        if not self.source.wrappers:
             return await fn(**kwargs)
         call, wrappers = self._wrapped(kwargs)
         try:
@@ -181,12 +184,12 @@ class Attempt:
 
     def _wrapped(self, kwargs: Mapping[str, Any]) -> tuple[Call, Wrappers]:
         call = Call(kwargs, self.number)
-        facts = {"run": self._source.info, "step": self.info, "call": call}
-        return call, Wrappers(self._source.wrappers, facts)
+        facts = {"run": self.source.info, "step": self.info, "call": call}
+        return call, Wrappers(self.source.wrappers, facts)
 
     def arguments(self, bindings: Sequence[Binding]) -> dict[str, Any]:
         """Return the arguments for some bindings of this unit."""
-        source = self._source
+        source = self.source
         found: dict[str, Any] = {}
         for binding in bindings:
             value = source.value_of(binding, self)

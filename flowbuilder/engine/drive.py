@@ -15,12 +15,14 @@ from anyio.abc import TaskGroup
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.context import install_log_records
 from flowbuilder.engine.lanes.base import Lane, LaneFactory
-from flowbuilder.engine.providers import Providers
+from flowbuilder.engine.outcome import run_result
 from flowbuilder.engine.relay import Relay
 from flowbuilder.engine.run import Run
+from flowbuilder.engine.state import LaneFacts, RunState
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wakeup import Wakeup
-from flowbuilder.results import FAILURES, RunResult, Status, StepResult
+from flowbuilder.engine.watchdog import Watchdog
+from flowbuilder.results import RunResult, Status
 
 
 @dataclass(slots=True, eq=False)
@@ -45,100 +47,129 @@ async def execute(
 ) -> RunResult[Any]:
     """Run a plan to its end and return the result; failures are data in it.
 
-    When the caller is cancelled, what runs is cancelled and torn down first, within the grace
-    period; then the cancellation goes on.
+    When the caller is cancelled, by a scope or by its event loop, what runs is cancelled and torn
+    down first, within the grace period; then the cancellation goes on.
     """
     install_log_records()
     driver = _Driver(info, host, factories, seed, stop or Stop())
-    async with anyio.create_task_group() as outer:
-        outer.start_soon(driver.guard, name="flowbuilder guard")
-        # What is started is always ended in order, also when the caller is cancelled.
-        with anyio.CancelScope(shield=True):
-            result = await driver.run()
-        outer.cancel_scope.cancel()
-    return result
+    try:
+        async with anyio.create_task_group() as group:
+            # In a task of its own and shielded, so that no cancellation interrupts the clean-up.
+            group.start_soon(driver.drive, name="flowbuilder run")
+            try:
+                await driver.finished.wait()
+            except BaseException:  # a cancellation, which asyncio and trio each have their own class for
+                driver.stop("its caller was cancelled")
+                raise
+    except BaseExceptionGroup as several:
+        # The group has one task; its error is an internal one and is worth seeing as it is.
+        if len(several.exceptions) == 1:
+            raise several.exceptions[0] from None
+        raise
+    assert driver.result is not None
+    return driver.result
 
 
 class _Driver:
     """Drives one run on the loop."""
 
     def __init__(
-        self, info: RunInfo, host: pluggy.PluginManager, factories: Mapping[str, LaneFactory], seed: int, stop: Stop
+        self,
+        info: RunInfo,
+        host: pluggy.PluginManager,
+        factories: Mapping[str, LaneFactory],
+        seed: int,
+        stop: Stop,
     ) -> None:
+        self.finished = anyio.Event()
+        self.result: RunResult[Any] | None = None
+        self.stop = stop
         self._info = info
-        self._stop = stop
         self._wakeup = Wakeup()
         stop.notify = self._wakeup.notify
         executors = list(dict.fromkeys(step.executor for step in info.plan.steps))
         self._lanes: list[Lane] = [factories[name](info.config.max_concurrency) for name in executors]
-        facts = [(n, lane.limit, lane.enforces_timeouts) for n, lane in zip(executors, self._lanes, strict=True)]
+        facts = [
+            LaneFacts(n, lane.limit, lane.enforces_timeouts) for n, lane in zip(executors, self._lanes, strict=True)
+        ]
         self._relay = Relay(host, self._drained)
-        wrappers = host.hook.flowbuilder_step_call.get_hookimpls()
-        self._run = Run(info, facts, self._relay, wrappers, self._wakeup.notify, seed)
-        self._run.providers = self._providers = Providers(info.plan)
+        self._state = RunState(info, facts, self._relay, self._wakeup.notify, seed)
+        self._run = Run(self._state, host.hook.flowbuilder_step_call.get_hookimpls())
+        self._providers = self._state.providers
+        self._watchdog = Watchdog(self._wakeup.call_soon, self._relay, self._state.notes.append)
         self._grace_ends = math.inf
-        self._finished = False
+        self._is_abandoned = False
+        self._is_torn_down = False
+        self._teardown_errors: Sequence[BaseException] = ()
 
     def _drained(self) -> None:
-        if self._run.schedule.ended:
-            self._wakeup.notify()
-        else:
-            self._run.wake_lanes()
+        self._run.wake_lanes()
+        self._wakeup.notify()
 
-    async def guard(self) -> None:
-        """Turn a cancellation of the caller into one of the run."""
-        try:
-            await anyio.sleep_forever()
-        finally:
-            if not self._finished:
-                self._run.cancel("its caller was cancelled")
+    async def drive(self) -> None:
+        """Drive the run to its end, whatever happens to whoever waits for it."""
+        with anyio.CancelScope(shield=True):
+            self._relay.start()
+            self._watchdog.start()
+            try:
+                await self._drive()
+            finally:
+                self._watchdog.close()
+                self._relay.close()
+                self.finished.set()
 
-    async def run(self) -> RunResult[Any]:
+    async def _drive(self) -> None:
         started = time.monotonic()
-        self._relay.start()
         self._relay.tell("run_start", run=self._info)
-        async with anyio.create_task_group() as group, anyio.create_task_group() as provider_group:
-            for number, lane in enumerate(self._lanes):
-                lane.start(self._run, number, self._wakeup.notify)
-            self._run.attach([lane.wake for lane in self._lanes])
-            with self._run.lock:
-                self._run.digest()
-            self._run.wake_lanes()
-            while not self._run.schedule.ended:
-                await self._turn(group, provider_group)
-            teardown_errors = await self._providers.tear_down()
+        try:
+            async with anyio.create_task_group() as group:
+                for number, lane in enumerate(self._lanes):
+                    lane.start(self._run, number, self._wakeup.notify)
+                self._run.attach([lane.wake for lane in self._lanes])
+                while not self._run.schedule.ended:
+                    await self._turn(group)
+                group.start_soon(self._tear_down, name="flowbuilder tear-down")
+                while not self._is_torn_down:
+                    await self._turn(group)
+        finally:
             for lane in self._lanes:
                 lane.close()
-        self._finished = True
-        result = self._result(time.monotonic() - started, teardown_errors)
-        self._relay.tell("run_finish", run=self._info, result=result)
+        duration = time.monotonic() - started
+        self.result = run_result(self._state, duration, self._teardown_errors, self._relay.failures)
+        self._relay.tell("run_finish", run=self._info, result=self.result)
         self._relay.close()
-        while not self._relay.finished.is_set():
-            await self._wakeup.wait()
-        return result
+        while not self._relay.finished.is_set() and not self._is_abandoned:
+            await self._turn(None)
 
-    async def _turn(self, group: TaskGroup, provider_group: TaskGroup) -> None:
-        """Wait until something is due or wanted, and act on it."""
-        run = self._run
-        due = min(run.next_timer, self._grace_ends)
+    async def _turn(self, group: TaskGroup | None) -> None:
+        """Wait until something is due or wanted, and act on it; ``group`` is None when the steps are over."""
+        run, state = self._run, self._state
+        due = min(run.next_timer, self._grace_ends) if group is not None else self._grace_ends
         await self._wakeup.wait(anyio.current_time() + due - time.monotonic() if due < math.inf else math.inf)
-        if self._stop.reason and not run.cancel_reason:
-            run.cancel(self._stop.reason)
-        while run.to_prepare:
-            provider_group.start_soon(self._prepare, run.to_prepare.popleft(), provider_group)
-        for lane in self._lanes:
-            lane.turn(group)
-        if run.next_timer <= time.monotonic():
-            run.fire_timers()
-        if run.cancel_lanes:
-            run.cancel_lanes = False
+        self._obey()
+        if group is not None:
+            while state.to_prepare:
+                group.start_soon(self._prepare, state.to_prepare.popleft(), group, name="flowbuilder set-up")
             for lane in self._lanes:
-                lane.cancel()
-            self._start_grace()
-        if run.schedule.starved and run.overdue:
-            self._start_grace()
+                lane.turn(group)
+            if run.next_timer <= time.monotonic():
+                run.fire_timers()
         if time.monotonic() >= self._grace_ends:
             self._end_grace()
+
+    def _obey(self) -> None:
+        """Start what a stop asked for: cancel what runs, and count the grace period."""
+        if self.stop.reason and not self._state.cancel_reason:
+            self._run.cancel(self.stop.reason)
+            self._start_grace()
+        if self._state.cancel_lanes:
+            self._state.cancel_lanes = False
+            for lane in self._lanes:
+                lane.cancel()
+            self._providers.cancel()
+            self._start_grace()
+        if self._run.schedule.starved and self._state.overdue:
+            self._start_grace()
 
     def _start_grace(self) -> None:
         if self._grace_ends == math.inf:
@@ -146,11 +177,10 @@ class _Driver:
 
     def _end_grace(self) -> None:
         self._grace_ends = math.inf
-        run = self._run
-        if run.schedule.stopped:
-            run.abandon_running(f"was cancelled, but still runs after {self._info.config.grace:g} s")
-        elif run.schedule.starved and run.overdue:
-            run.skip_starved()
+        if self._run.schedule.stopped or self.stop.reason:
+            self._is_abandoned = True
+            self._providers.abandon()
+        self._run.end_grace()
 
     async def _prepare(self, attempt: Attempt, group: TaskGroup) -> None:
         """Set up what an attempt needs, then give it to its lane."""
@@ -162,44 +192,7 @@ class _Driver:
         attempt.error, attempt.status = error, Status.FAILED
         self._run.done(attempt)
 
-    def _result(self, duration: float, teardown_errors: Sequence[BaseException]) -> RunResult[Any]:
-        run, plan = self._run, self._info.plan
-        steps = run.records.all()
-        cancelled = bool(run.cancel_reason)
-        errors = [error for step in steps.values() for error in _errors(step, cancelled)] + list(teardown_errors)
-        overdue = dict.fromkeys(one.info.name for one in run.overdue.values())
-        notes = [*run.notes, *(f"{name} overran and its thread still runs" for name in overdue)]
-        notes += [f"plugin {plugin} failed in flowbuilder_{hook}" for plugin, hook in self._relay.failures]
-        if run.cancel_reason:
-            notes.append(f"cancelled: {run.cancel_reason}")
-        body = plan.body
-        if cancelled:
-            status = Status.CANCELLED
-        elif errors or any(step.status in FAILURES for step in steps.values()):
-            status = Status.FAILED
-        elif body is not None and steps[body].status is Status.SKIPPED:
-            status = Status.SKIPPED
-        else:
-            status = Status.SUCCESS
-        return RunResult(
-            run_id=self._info.run_id,
-            workflow=self._info.workflow,
-            status=status,
-            steps=steps,
-            errors=tuple(dict.fromkeys(errors)),
-            started_at=self._info.started_at,
-            duration=duration,
-            body=body,
-            sinks=plan.sinks,
-            notes=tuple(notes),
-            plugin_failures=tuple(self._relay.failures),
-        )
-
-
-def _errors(step: StepResult[Any], cancelled: bool) -> list[BaseException]:
-    """Return the failures of a step, its items' one by one; cancellations only of a cancelled run."""
-    found = [error for item in step.items or () for error in _errors(item, cancelled)]
-    counts = step.status in FAILURES or (cancelled and step.status is Status.CANCELLED)
-    if not found and counts and step.error is not None:
-        found.append(step.error)
-    return found
+    async def _tear_down(self) -> None:
+        self._teardown_errors = await self._providers.tear_down()
+        self._is_torn_down = True
+        self._wakeup.notify()

@@ -66,6 +66,8 @@ class Records:
             # A rescued success keeps the error it was rescued from; one that a retry cured has none.
             if attempt.phase == "rescue" and attempt.status is Status.SUCCESS:
                 error = last
+            elif attempt.phase == "rescue" and error is not None and error is not last:
+                error.__context__ = error.__context__ or last
         status = Status.SUCCESS if rescued else attempt.status or Status.FAILED
         if status is not Status.SUCCESS and error is not None:
             self._note(error, attempt.info.name, attempt.number)
@@ -166,7 +168,8 @@ class Records:
 
     def _note(self, error: BaseException, name: str, number: int) -> None:
         note = f"step {name}, attempt {number}, run {self._info.run_id}"
-        if note not in getattr(error, "__notes__", ()):
+        notes = getattr(error, "__notes__", [])
+        if isinstance(notes, list) and note not in notes:
             error.add_note(note)
 
 

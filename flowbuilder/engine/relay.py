@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any
@@ -25,18 +26,21 @@ class Relay:
     """The hook thread of one run.
 
     ``tell`` costs one queue put, and nothing where nobody listens. An implementation that raises
-    is logged once and hears nothing more; ``failures`` lists each as (plugin, hook).
+    is logged once and hears nothing more; ``failures`` lists each as (plugin, hook). ``calling`` is
+    the plugin and hook that are being called, and since when (monotonic seconds).
     """
 
     def __init__(self, host: pluggy.PluginManager, on_drained: Callable[[], None]) -> None:
         self.failures: list[tuple[str, str]] = []
         self._listeners = {name: _implementations(host, name) for name in WATCHERS}
         self._host = host
-        self._silenced: set[Any] = set()
+        self._silenced: set[int] = set()
+        self._is_waited_for = False
         self._queue: SimpleQueue[Told | None] = SimpleQueue()
         self._on_drained = on_drained
         self._thread: threading.Thread | None = None
         self.finished = threading.Event()
+        self.calling: tuple[str, str, float] | None = None
 
     def hears(self, name: str) -> bool:
         """Return whether anybody listens to a hook."""
@@ -44,8 +48,12 @@ class Relay:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits to be told that no new step should start."""
-        return self._queue.qsize() > BACKLOG
+        """Whether so much waits to be told that no new step should start; ``on_drained`` follows."""
+        if self._queue.qsize() <= BACKLOG:
+            return False
+        # Asked for before the second look: the hook thread either sees it, or has caught up already.
+        self._is_waited_for = True
+        return self._queue.qsize() > BACKLOG // 2
 
     def start(self) -> None:
         """Start the hook thread, where anybody listens at all."""
@@ -66,28 +74,28 @@ class Relay:
             self._queue.put(None)
 
     def _serve(self) -> None:
-        was_behind = False
         while (told := self._queue.get()) is not None:
             name, facts = told
             for implementation in self._listeners[name]:
-                if implementation.plugin not in self._silenced:
+                if id(implementation.plugin) not in self._silenced:
                     self._call(implementation, name, facts)
-            behind = self._queue.qsize()
-            if was_behind and behind < BACKLOG // 2:
-                was_behind = False
+            if self._is_waited_for and self._queue.qsize() <= BACKLOG // 2:
+                self._is_waited_for = False
                 self._on_drained()
-            was_behind = was_behind or behind > BACKLOG
         self.finished.set()
         self._on_drained()
 
     def _call(self, implementation: Any, name: str, facts: dict[str, Any]) -> None:
+        plugin = implementation.plugin_name
+        self.calling = (plugin, name, time.monotonic())
         try:
             implementation.function(*(facts[argument] for argument in implementation.argnames))
         except BaseException:  # a watcher may raise anything, SystemExit included, and must not break the run
-            plugin = implementation.plugin_name
-            self._silenced.add(implementation.plugin)
+            self._silenced.add(id(implementation.plugin))
             self.failures.append((plugin, name))
             log.exception("plugin %s failed in flowbuilder_%s and hears nothing more of this run", plugin, name)
+        finally:
+            self.calling = None
 
 
 def _implementations(host: pluggy.PluginManager, name: str) -> Iterable[Any]:

@@ -13,13 +13,13 @@ class Wakeup:
     """Wakes the one coroutine that waits; made on the loop, ``notify`` is safe from any thread.
 
     It may also be called from a signal handler: no lock is taken. Notices that come before the
-    loop turns are one.
+    loop turns are one. ``call_soon`` has a function called on the loop.
     """
 
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._notified = False
-        self._soon = _call_soon()
+        self.call_soon = call_soon()
 
     def notify(self) -> None:
         """Wake the waiting coroutine."""
@@ -27,7 +27,7 @@ class Wakeup:
             return
         self._notified = True
         try:
-            self._soon(self._set)
+            self.call_soon(self._set)
         except RuntimeError:
             # The loop has ended: nobody is left to wake.
             self._notified = False
@@ -43,7 +43,8 @@ class Wakeup:
         self._notified = False
 
 
-def _call_soon() -> Callable[[Callable[[], None]], object]:
+def call_soon() -> Callable[[Callable[[], None]], object]:
+    """Return how any thread has a function called on the loop that runs here."""
     if sniffio.current_async_library() == "trio":
         import trio
 

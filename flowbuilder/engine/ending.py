@@ -1,0 +1,190 @@
+"""Ending: what follows when an attempt ends, by itself, at its deadline or with the run."""
+
+from __future__ import annotations
+
+import time
+
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.entries import News, State
+from flowbuilder.engine.state import RunState
+from flowbuilder.engine.views import StepInfo
+from flowbuilder.results import Status
+
+
+class Ending:
+    """Records each end, tells the hooks and the schedule; all of it under the run's lock."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._info = state.info
+        self._schedule = state.schedule
+        self._records = state.records
+        self._values = state.values
+        self._relay = state.relay
+        self._hears_finish = state.relay.hears("step_finish")
+
+    def settle(self, attempt: Attempt) -> None:
+        """Settle an attempt that has ended; its outcome is on it."""
+        if attempt.overdue:
+            self._body_ended(attempt)
+            return
+        unit = attempt.unit
+        del self._state.current[unit]
+        if attempt.phase == "expand":
+            self._settle_expansion(attempt)
+        elif attempt.passed:
+            self._records.skip(unit, "its when was false")
+            self._tell_skip(unit)
+            self._schedule.skip(unit)
+        elif attempt.status is Status.SUCCESS:
+            self._succeed(attempt)
+        else:
+            self._settle_failure(attempt)
+
+    def _succeed(self, attempt: Attempt) -> None:
+        self._values.keep(attempt.unit, attempt.value)
+        result = self._records.ended(attempt)
+        if self._hears_finish:
+            self._relay.tell("step_finish", run=self._info, step=attempt.info, result=result)
+        self._schedule.succeed(attempt.unit)
+
+    def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
+        definition = attempt.step.definition
+        is_final = attempt.status is Status.CANCELLED or self._state.is_stopping or attempt.phase == "rescue"
+        retries = getattr(definition, "retries", None)
+        if retries and not is_final and attempt.error and retries.wants(attempt.error, attempt.number):
+            self._retry(attempt, held=held)
+        elif is_final or getattr(definition, "on_error", "fail") == "fail":
+            self._fail(attempt, held=held)
+        else:
+            self._rescue(attempt, held=held)
+
+    def _retry(self, attempt: Attempt, *, held: bool) -> None:
+        unit, number = attempt.unit, attempt.number
+        retries = attempt.step.definition.retries  # type: ignore[union-attr]  # only a step has retries
+        delay = retries.seconds_before(number + 1, self._state.random)
+        self._state.tries[unit] = number
+        self._records.tried(attempt)
+        self._relay.tell(
+            "step_retry", run=self._info, step=attempt.info, attempt=number, error=attempt.error, delay=delay
+        )
+        self._schedule.wait(unit, held=held)
+        # An overdue thread is waited for first: no attempt starts while it lives.
+        if not held:
+            self._state.at(time.monotonic() + delay, lambda: self._schedule.due(unit))
+
+    def _rescue(self, attempt: Attempt, *, held: bool) -> None:
+        unit = attempt.unit
+        if attempt.step.definition.on_error == "continue":  # type: ignore[union-attr]  # only a step has it
+            result = self._records.ended(attempt, rescued=True)
+            self._relay.tell("step_finish", run=self._info, step=attempt.info, result=result)
+            self._schedule.succeed(unit, held=held)
+            return
+        again = self._twin(attempt)
+        again.phase = "rescue"
+        self._records.tried(attempt)
+        self._state.current[unit] = again
+        self._state.prepared[self._state.lane_of(unit)].append(again)
+        if held:
+            self._schedule.lend(unit)
+
+    def _fail(self, attempt: Attempt, *, held: bool) -> None:
+        result = self._records.ended(attempt)
+        self._relay.tell("step_error", run=self._info, step=attempt.info, result=result)
+        self._schedule.fail(attempt.unit, held=held)
+
+    def _settle_expansion(self, attempt: Attempt) -> None:
+        if attempt.status is not Status.SUCCESS:
+            self._fail(attempt, held=False)
+            return
+        unit = attempt.unit
+        count = self._values.expand(unit, attempt.value)
+        self._records.expanded(attempt, count)
+        info = StepInfo(attempt.info.name, attempt.info.definition, None, count)
+        self._relay.tell("step_start", run=self._info, step=info, attempt=1)
+        self._schedule.expand(unit, count)
+        if not count:
+            self._map_ended(unit)
+
+    # Bodies that are given up while they still run.
+
+    def overran(self, attempt: Attempt) -> None:
+        """Settle an attempt whose deadline passed in a body that cannot be interrupted; it keeps its slot."""
+        if (
+            self._state.current.get(attempt.unit) is not attempt
+            or attempt.status is not None
+            or attempt.phase != "body"
+        ):
+            return
+        self._give_up(attempt)
+        late = self._twin(attempt)
+        late.timed_out("; its thread is still running")
+        self._settle_failure(late, held=True)
+
+    def abandon_running(self, reason: str) -> None:
+        """Give up on every body that still runs, noting the ``reason``."""
+        for attempt in list(self._state.current.values()):
+            self._give_up(attempt)
+            late = self._twin(attempt)
+            late.cancelled()
+            self._state.notes.append(f"{attempt.info.name} {reason}")
+            self._fail(late, held=True)
+        self.digest()
+
+    def _twin(self, attempt: Attempt) -> Attempt:
+        """Return an attempt of the same number, for what is said of it while its body still runs."""
+        twin = Attempt(attempt.source, attempt.unit, attempt.step, attempt.info, attempt.number)
+        twin.started, twin.timeout = attempt.started, attempt.timeout
+        return twin
+
+    def _give_up(self, attempt: Attempt) -> None:
+        attempt.overdue = True
+        del self._state.current[attempt.unit]
+        self._state.overdue[id(attempt)] = attempt
+
+    def _body_ended(self, attempt: Attempt) -> None:
+        """A body that was given up has really ended: its result is dropped and its slot comes back."""
+        del self._state.overdue[id(attempt)]
+        unit = attempt.unit
+        self._schedule.release(unit)
+        if self._schedule.state(unit) is State.WAITING and self._state.tries.get(unit) == attempt.number:
+            self._schedule.due(unit)
+
+    # News of the schedule.
+
+    def digest(self) -> None:
+        """Act on what the schedule decided by itself."""
+        while self._schedule.news:
+            news, self._schedule.news = self._schedule.news, []
+            for one in news:
+                self._digest_one(one)
+
+    def _digest_one(self, one: News) -> None:
+        if one.kind == "skip":
+            self._records.skip_because(one.unit, one.cause, self._state.cancel_reason)
+            self._tell_skip(one.unit)
+        elif one.kind == "end":
+            self._map_ended(one.unit)
+        elif one.kind == "gave_up":
+            result = self._records.gave_up(one.unit)
+            self._relay.tell("step_error", run=self._info, step=self._records.info_of(one.unit), result=result)
+        elif one.kind == "stop":
+            self._state.cancel_lanes = True
+        else:
+            self._relay.tell(one.kind, run=self._info, batch=self._state.wiring.batches[one.unit])
+
+    def _map_ended(self, unit: int) -> None:
+        result = self._records.map_ended(unit)
+        self._values.keep(unit, result.raw_value)
+        info = self._records.info_of(unit)
+        if result.status is Status.SUCCESS:
+            self._relay.tell("step_finish", run=self._info, step=info, result=result)
+        elif result.status is Status.SKIPPED:
+            self._relay.tell("step_skip", run=self._info, step=info, reason=result.reason)
+        else:
+            self._relay.tell("step_error", run=self._info, step=info, result=result)
+
+    def _tell_skip(self, unit: int) -> None:
+        if self._relay.hears("step_skip"):
+            reason = self._records.of(unit).reason
+            self._relay.tell("step_skip", run=self._info, step=self._records.info_of(unit), reason=reason)

@@ -1,0 +1,71 @@
+"""Outcome: the result of a run, made from its state when all is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flowbuilder.engine.state import RunState
+from flowbuilder.results import FAILURES, RunResult, Status, StepResult
+
+
+def run_result(
+    state: RunState,
+    duration: float,
+    teardown_errors: Sequence[BaseException],
+    plugin_failures: Sequence[tuple[str, str]],
+) -> RunResult[Any]:
+    """Return the result of a run that took ``duration`` seconds."""
+    info, plan = state.info, state.info.plan
+    steps = state.records.all()
+    is_cancelled = bool(state.cancel_reason)
+    failures = [error for step in steps.values() for error in _errors(step, is_cancelled)]
+    errors = _distinct([*failures, *teardown_errors])
+    return RunResult(
+        run_id=info.run_id,
+        workflow=info.workflow,
+        status=_status(steps, plan.body, errors, is_cancelled),
+        steps=steps,
+        errors=errors,
+        started_at=info.started_at,
+        duration=duration,
+        body=plan.body,
+        sinks=plan.sinks,
+        notes=tuple(_notes(state, plugin_failures)),
+        plugin_failures=tuple(plugin_failures),
+    )
+
+
+def _status(
+    steps: Mapping[str, StepResult[Any]], body: str | None, errors: Sequence[BaseException], is_cancelled: bool
+) -> Status:
+    if is_cancelled:
+        return Status.CANCELLED
+    if errors or any(step.status in FAILURES for step in steps.values()):
+        return Status.FAILED
+    if body is not None and steps[body].status is Status.SKIPPED:
+        return Status.SKIPPED
+    return Status.SUCCESS
+
+
+def _errors(step: StepResult[Any], is_cancelled: bool) -> list[BaseException]:
+    """Return the failures of a step, its items' one by one; cancellations only of a cancelled run."""
+    found = [error for item in step.items or () for error in _errors(item, is_cancelled)]
+    counts = step.status in FAILURES or (is_cancelled and step.status is Status.CANCELLED)
+    if not found and counts and step.error is not None:
+        found.append(step.error)
+    return found
+
+
+def _distinct(errors: Iterable[BaseException]) -> tuple[BaseException, ...]:
+    # By identity: a user's exception may compare as it likes, and need not be hashable.
+    return tuple({id(error): error for error in errors}.values())
+
+
+def _notes(state: RunState, plugin_failures: Iterable[tuple[str, str]]) -> list[str]:
+    overdue = dict.fromkeys(one.info.name for one in list(state.overdue.values()))
+    notes = [*state.notes, *(f"{name} overran and its thread still runs" for name in overdue)]
+    notes += [f"plugin {plugin} failed in flowbuilder_{hook}" for plugin, hook in plugin_failures]
+    if state.cancel_reason:
+        notes.append(f"cancelled: {state.cancel_reason}")
+    return notes
