@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from flowbuilder.declare.builder import FlowBuilder
-from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.declare.decorators import checked_config
+from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declare.validate import checked_name
 from flowbuilder.errors import DefinitionError, shown_value

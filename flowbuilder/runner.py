@@ -16,8 +16,7 @@ import anyio
 import pluggy
 import sniffio
 
-from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.declare.decorators import checked_config
+from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import Registry, registry as default_registry
 from flowbuilder.engine.drive import Stop, execute

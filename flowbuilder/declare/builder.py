@@ -7,10 +7,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self, Unpack
 
-from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.declare.decorators import StepWords, caller, checked_config, make_step
+from flowbuilder.declare.config import ParallelConfig, checked_config
+from flowbuilder.declare.decorators import caller, make_step
 from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition, definition_of
 from flowbuilder.declare.validate import checked_name
+from flowbuilder.declare.words import StepWords
 from flowbuilder.errors import DefinitionError, DuplicateNameError, Where, shown_value
 
 

@@ -6,15 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, Unpack, overload
 
-from flowbuilder.declare.decorators import (
-    StepWords,
-    WorkflowWords,
-    caller,
-    make_provider,
-    make_step,
-    make_workflow,
-    mark,
-)
+from flowbuilder.declare.decorators import caller, make_provider, make_step, make_workflow, mark
 from flowbuilder.declare.definitions import (
     Definition,
     ProviderDefinition,
@@ -22,6 +14,7 @@ from flowbuilder.declare.definitions import (
     WorkflowDefinition,
     definition_of,
 )
+from flowbuilder.declare.words import ProviderWords, StepWords, WorkflowWords
 from flowbuilder.errors import DefinitionError, DuplicateNameError, UnknownNameError, shown_value
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -192,9 +185,9 @@ class Collection:
     def provider(self, fn: F, /) -> F: ...
 
     @overload
-    def provider(self, /, *, name: str | None = None) -> Callable[[F], F]: ...
+    def provider(self, /, **words: Unpack[ProviderWords]) -> Callable[[F], F]: ...
 
-    def provider(self, fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F], F]:
+    def provider(self, fn: F | None = None, /, **words: Unpack[ProviderWords]) -> F | Callable[[F], F]:
         """Declare a provider: a function or generator whose value is injected by name, once a run.
 
         What a generator does after its ``yield`` is the tear-down.
@@ -202,7 +195,7 @@ class Collection:
         frame = caller()
 
         def decorate(fn: F) -> F:
-            return self._added(fn, make_provider(fn, frame, name))
+            return self._added(fn, make_provider(fn, frame, **words))
 
         return decorate if fn is None else decorate(fn)
 

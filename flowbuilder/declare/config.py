@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal, Self
 
 from flowbuilder.declare.validate import checked_count, checked_number, checked_timeout
-from flowbuilder.errors import DefinitionError, shown_value
+from flowbuilder.errors import DefinitionError, Where, shown_value
 
 MOST_AT_ONCE = 100_000
 
@@ -83,3 +83,15 @@ class ParallelConfig:
         default = ParallelConfig()
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(base, **{name: value for name, value in own.items() if value != getattr(default, name)})
+
+
+def checked_config(config: object, where: Where | None = None) -> ParallelConfig | None:
+    """Return ``config`` if it is a ParallelConfig or None."""
+    if config is not None and not isinstance(config, ParallelConfig):
+        raise DefinitionError(
+            "config= takes a ParallelConfig",
+            where=where,
+            got=shown_value(config),
+            allowed="ParallelConfig(max_concurrency=4, …)",
+        )
+    return config

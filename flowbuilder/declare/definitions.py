@@ -80,7 +80,8 @@ class WorkflowDefinition(Definition):
 
 def definition_of(thing: object) -> Definition | None:
     """Return the definition a decorated function, partial or definition object stands for."""
-    if isinstance(thing, Definition):
-        return thing
-    found = getattr(thing, ATTRIBUTE, None) if callable(thing) else None
+    try:
+        found = thing if isinstance(thing, Definition) else getattr(thing, ATTRIBUTE, None)
+    except Exception:  # a module may hold lazy objects that raise whatever they like when they are asked
+        return None
     return found if isinstance(found, Definition) else None

@@ -9,9 +9,10 @@ import typing
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flowbuilder.errors import DefinitionError, Where
+from flowbuilder.errors import DefinitionError, Where, shown, shown_value
 from flowbuilder.results import StepResult
 
+WRAPPED = frozenset({"args", "kwargs", "kw", "a", "k"})
 VAR_FLAGS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
@@ -37,17 +38,38 @@ def unwrapped(fn: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
+def innermost(fn: Callable[..., Any]) -> Any:
+    """Return what was written with ``def``, inside partials and inside decorators that kept ``__wrapped__``."""
+    try:
+        return inspect.unwrap(unwrapped(fn))
+    except ValueError:  # a chain of __wrapped__ that never ends
+        return unwrapped(fn)
+
+
 def read_signature(fn: Callable[..., Any], where: Where | None) -> Signature:
     """Read parameters and colour of ``fn``.
 
     Raises:
-        DefinitionError: for ``*args``, ``**kwargs``, positional-only parameters, and callables
-            without a readable signature.
+        DefinitionError: for ``*args``, ``**kwargs``, positional-only parameters, a method without
+            its object, and callables without a readable signature.
     """
-    inner = inspect.unwrap(unwrapped(fn))
-    is_async = inspect.iscoroutinefunction(inner)
-    is_generator = inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
-    return Signature(_parameters(fn, where), is_async or inspect.isasyncgenfunction(inner), is_generator)
+    outer, inner = unwrapped(fn), innermost(fn)
+    is_async_generator = inspect.isasyncgenfunction(inner)
+    is_async = any(map(inspect.iscoroutinefunction, (outer, inner))) or is_async_generator
+    parameters = _parameters(fn, where)
+    if parameters and parameters[0].name in ("self", "cls") and _is_in_class(inner):
+        raise DefinitionError(
+            f"this is a method, and its {parameters[0].name} is not settled",
+            where=where,
+            got=shown(getattr(inner, "__qualname__", "")),
+            hint="decorate a function, or use FlowBuilder.step(instance.method)",
+        )
+    return Signature(parameters, is_async, inspect.isgeneratorfunction(inner) or is_async_generator)
+
+
+def _is_in_class(inner: Any) -> bool:
+    place = str(getattr(inner, "__qualname__", "")).rpartition(".")[0]
+    return bool(place) and not place.endswith("<locals>")
 
 
 def _parameters(fn: Callable[..., Any], where: Where | None) -> tuple[Parameter, ...]:
@@ -59,7 +81,7 @@ def _parameters(fn: Callable[..., Any], where: Where | None) -> tuple[Parameter,
         signature = inspect.signature(fn)
     except (TypeError, ValueError) as error:
         raise DefinitionError(
-            "this callable has no readable signature", where=where, got=repr(fn), hint="wrap it in a def"
+            "this callable has no readable signature", where=where, got=shown_value(fn), hint="wrap it in a def"
         ) from error
     settled = fn.keywords if isinstance(fn, functools.partial) else {}
     found = []
@@ -92,7 +114,8 @@ def _refuse_kind(parameter: inspect.Parameter, where: Where | None) -> None:
             where=where,
             got=kinds[parameter.kind],
             allowed="ordinary and keyword-only parameters",
-            hint="name each parameter, or settle it with functools.partial",
+            hint="name each parameter, or settle it with functools.partial"
+            + ("; if a decorator made this wrapper, give it functools.wraps(fn)" if parameter.name in WRAPPED else ""),
         )
 
 
@@ -107,7 +130,7 @@ def annotations_of(fn: Callable[..., Any]) -> dict[str, Any]:
     One that cannot be resolved stays the text it was written as, so a missing name in one
     annotation says nothing about the others.
     """
-    inner = inspect.unwrap(unwrapped(fn))
+    inner = innermost(fn)
     raw = getattr(inner, "__annotations__", {})
     if not any(isinstance(note, str) for note in raw.values()):
         return dict(raw)

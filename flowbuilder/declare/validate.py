@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
 from datetime import timedelta
 
 from flowbuilder.errors import BIDI_CONTROLS, DefinitionError, Where, shown_value
@@ -21,6 +20,8 @@ def checked_name(name: object, where: Where | None = None) -> str:
     """
     if not isinstance(name, str):
         raise DefinitionError("name= takes text", where=where, got=shown_value(name), allowed='text such as "load"')
+    # Python composes the letters of a parameter's name, so a name typed decomposed must be composed to be found.
+    name = unicodedata.normalize("NFC", name)
     wrong = _wrong_in_name(name)
     if wrong:
         raise DefinitionError(
@@ -43,7 +44,7 @@ def _wrong_in_name(name: str) -> str:
         return f"it starts with {name[0]!r}"
     if any(part in name for part in ("/", "\\", "::", "[", "]")):
         return "it holds one of / \\ :: [ ]"
-    if any(unicodedata.category(c) in ("Cc", "Cs") or c in BIDI_CONTROLS for c in name):
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in BIDI_CONTROLS for c in name):
         return "it holds a control character"
     return ""
 
@@ -101,12 +102,11 @@ def checked_count(word: str, value: object, most: int, where: Where | None = Non
 
 def checked_tags(tags: object, where: Where | None = None) -> tuple[str, ...]:
     """Return tags as a tuple of words usable in ``-m`` expressions."""
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
+    if not isinstance(tags, list | tuple | set | frozenset):
         raise DefinitionError("tags= takes several words", where=where, got=shown_value(tags), allowed='("slow", "io")')
-    words = tuple(tags)
-    for tag in words:
+    for tag in tags:
         if not isinstance(tag, str) or not tag.isidentifier() or tag in ("and", "or", "not"):
             raise DefinitionError(
                 "a tag is a word", where=where, got=shown_value(tag), allowed="letters, digits and _, not and/or/not"
             )
-    return words
+    return tuple(sorted(tags) if isinstance(tags, set | frozenset) else tags)
