@@ -29,11 +29,13 @@ BUILT_IN_EXECUTORS = frozenset({"thread", "process", "inline", "loop"})
 class PlanOptions:
     """How to plan.
 
-    ``lenient`` leaves missing inputs for a picture to show; ``default_executor`` takes the place
-    of "thread"; ``executors`` are all known names.
+    ``lenient`` leaves missing inputs for a picture to show; ``allow_unknown`` passes over values
+    for names that are no input, since they may be another workflow's; ``default_executor`` takes
+    the place of "thread"; ``executors`` are all known names.
     """
 
     lenient: bool = False
+    allow_unknown: bool = False
     default_executor: str = "thread"
     executors: frozenset[str] = BUILT_IN_EXECUTORS
 
@@ -69,7 +71,7 @@ class _Builder:
         self._options = options
         self._scope = Scope(collection, workflow)
         self._checks = Checks(options.executors)
-        self._inputs = Inputs(params, lenient=options.lenient)
+        self._inputs = Inputs(params, lenient=options.lenient, allow_unknown=options.allow_unknown)
         self._overrides = {_override_name(key): value for key, value in overrides.items()}
         self._used_overrides: set[str] = set()
         self._names: dict[Definition, str] = {}

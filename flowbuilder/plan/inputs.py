@@ -17,9 +17,10 @@ UNTYPED = (None, Any)
 class Inputs:
     """The inputs of one plan: requested while it is built, finished when it stands."""
 
-    def __init__(self, params: Mapping[str, Any], *, lenient: bool) -> None:
+    def __init__(self, params: Mapping[str, Any], *, lenient: bool, allow_unknown: bool = False) -> None:
         self._params = params
         self._lenient = lenient
+        self._allow_unknown = allow_unknown
         self._requests: dict[str, list[tuple[Definition, bool, bool]]] = {}
         self._in_scope: Callable[[Definition], list[str]] = lambda definition: []
 
@@ -43,7 +44,8 @@ class Inputs:
             InputError: for a value nobody asks for, a missing value, or one of the wrong type.
         """
         for name, value in self._params.items():
-            if name not in self._requests and not (isinstance(value, Text) and value.origin == "environment"):
+            is_spare = self._allow_unknown or (isinstance(value, Text) and value.origin == "environment")
+            if name not in self._requests and not is_spare:
                 raise self._unknown(name, other_names)
         return {name: self._input(name) for name in self._requests}
 
