@@ -51,8 +51,8 @@ class Report:
 
     @hookimpl
     def flowbuilder_collection_finish(self) -> None:
-        """Print the header."""
-        if self._config is not None and self._level >= 0:
+        """Print the header, where something is about to run."""
+        if self._config is not None and self._config.command == "run" and self._level >= 0:
             self._print_header(self._config)
 
     def _print_header(self, config: Settings) -> None:
