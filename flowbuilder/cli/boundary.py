@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from flowbuilder.errors import FlowBuilderError, did_you_mean, shown
+from flowbuilder.cli.output import say
+from flowbuilder.errors import FlowBuilderError
 
-SUCCESS, FAILED, INTERRUPTED, INTERNAL, USAGE, NOTHING = range(6)
-LONGEST_LINE = 1000
-MOST_LINES = 60
+SUCCESS, FAILED, INTERRUPTED, INTERNAL, USAGE = range(5)
 
 
 def exit_code_of(command: Callable[[], Any]) -> int:
-    """Run a command and return its exit code; whatever it raises has been told on stderr."""
+    """Run a command and return its exit code; what it raised has been told on stderr."""
     try:
-        return int(command() or SUCCESS)
+        code = command()
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
     except FlowBuilderError as error:
         say(f"error: {error}")
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        say(error.format_message())
-        return USAGE
     except click.ClickException as error:
-        say(f"error: {usage_text(error)}")
+        say(_usage(error))
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read the output has read enough, as in "| head -1"
         return SUCCESS
-    except BaseException:  # the boundary: a bug of ours or of a plugin, SystemExit included
+    except BaseException:  # a bug, ours or a plugin's; it may raise anything, SystemExit included
         say(traceback.format_exc().rstrip())
-        say("internal error: this is a bug of FlowBuilder or of a plugin; please report it with the lines above")
+        say("internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above")
         return INTERNAL
+    return code if isinstance(code, int) else SUCCESS
 
 
-def say(text: str) -> None:
-    """Print to stderr, foreign characters escaped; a closed stderr is no reason to fail."""
-    lines = text.split("\n")
-    if len(lines) > MOST_LINES:
-        lines[MOST_LINES // 2 : -MOST_LINES // 2] = [f"  … {len(lines) - MOST_LINES} more lines …"]
-    try:
-        print(*(shown(line, LONGEST_LINE) for line in lines), sep="\n", file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        return
-
-
-def usage_text(error: click.ClickException) -> str:
-    """Return what is wrong with a command line, and what to type."""
-    message = shown(error.format_message(), LONGEST_LINE)
+def _usage(error: click.ClickException) -> str:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "flowbuilder"
-    return f"{message}\n  hint: {path} --help"
+    return f"error: {error.format_message()}\n  hint: {path} --help"

@@ -26,7 +26,7 @@ class Concurrency(click.IntRange):
         return super().convert(value, param, ctx)
 
 
-class Seconds(click.ParamType):
+class Seconds(click.types.FloatParamType):
     """A length of time in seconds."""
 
     name = "seconds"

@@ -8,16 +8,18 @@ import click
 
 from flowbuilder.cli.commands import COMMANDS
 from flowbuilder.cli.options import collecting
-from flowbuilder.cli.work import working
+from flowbuilder.cli.output import put
+from flowbuilder.cli.session import session
 
 
 @click.command("plan", params=collecting(), short_help=COMMANDS["plan"])
 @click.pass_context
-def command(context: click.Context, **options: Any) -> None:
+def command(context: click.Context, /, **options: Any) -> None:
     """Show what a run would do: batches, inputs, and where each parameter's value comes from.
 
     An input without a value is shown as missing.
     """
-    with working(context) as work:
+    with session(context) as work:
         plans = work.plan(work.select(), lenient=True)
-        work.settings.terminal.print("\n".join(plan.explain() for plan in plans).rstrip())
+        text = "\n".join(plan.explain() for plan in plans)
+    put(text)

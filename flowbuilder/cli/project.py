@@ -26,9 +26,8 @@ from flowbuilder.errors import SettingsError, did_you_mean, listed, shown, shown
 
 FILE = "pyproject.toml"
 KEY_PATH = "tool.flowbuilder"
-# An option is set by its long name, but for these, whose long name says what one value of many is.
-KEYS = {"params_files": "params-files", "plugins": "plugins", "paths": "paths"}
-ONLY_TYPED = frozenset({"param"})
+# A key is an option's long name, but for these; -P is the table params, which has values of its own types.
+KEYS = {"paths": "paths", "plugins": "plugins", "params_files": "params-files", "param": ""}
 TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -86,43 +85,38 @@ class Project:
             if key == "params":
                 continue
             if key not in known:
-                raise self.error(key, "is no setting", allowed=listed([*known, "params"], 40),
-                                 hint=did_you_mean(key, [*known, "params"]))  # fmt: skip
+                keys = sorted([*known, "params"])
+                raise self.error(key, "is no setting", allowed=listed(keys, 40), hint=did_you_mean(key, keys))
             found[str(known[key].name)] = self._value(key, value, known[key], context)
-        _ = self.params, self.plugins
         return found
 
     def _value(self, key: str, value: Any, param: click.Parameter, context: click.Context) -> Any:
         if param.multiple or param.nargs == -1:
             return self._words(key)
-        wanted: tuple[type, ...] = (str,)
-        is_flag = isinstance(param, click.Option) and param.is_flag and not param.count
-        if is_flag:
-            wanted = (bool,)
-        elif isinstance(param.type, click.types.IntParamType) or getattr(param, "count", False):
-            wanted = (int,)
-        elif isinstance(param.type, click.types.FloatParamType) or param.type.name == "seconds":
-            wanted = (int, float)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and not is_flag) or value == "":
-            kinds = " or ".join(
-                {"str": "text", "bool": "true or false", "int": "a whole number", "float": "a number"}[one.__name__]
-                for one in wanted[-1:]
-            )
-            raise self.error(key, f"takes {kinds}", got=shown_value(value))
+        kinds, words = _kinds_of(param)
+        if type(value) not in kinds or value == "":
+            raise self.error(key, f"takes {words}", got=shown_value(value))
         try:
-            param.type(value, param, context)
+            return param.type(value, param, context)
         except click.BadParameter as error:
-            raise self.error(key, "is wrong", got=shown_value(value), allowed=shown(error.message)) from None
-        return value
+            raise self.error(key, "cannot be used", got=shown(error.message)) from None
+
+
+def _kinds_of(param: click.Parameter) -> tuple[tuple[type, ...], str]:
+    """Return the TOML types that a parameter takes, and words for them."""
+    if getattr(param, "count", False) or isinstance(param.type, click.types.IntParamType):
+        return (int,), "a whole number"
+    if getattr(param, "is_flag", False):
+        return (bool,), "true or false"
+    if isinstance(param.type, click.types.FloatParamType):
+        return (int, float), "a number"
+    return (str,), "text"
 
 
 def key_of(param: click.Parameter) -> str:
     """Return the key an option is set by in pyproject.toml, or nothing where it cannot be."""
-    name = str(param.name)
-    if name in ONLY_TYPED:
-        return ""
-    if name in KEYS:
-        return KEYS[name]
+    if param.name in KEYS:
+        return KEYS[param.name]
     return next((opt.removeprefix("--") for opt in param.opts if opt.startswith("--")), "")
 
 

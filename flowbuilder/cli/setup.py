@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class Setup:
     """Finds each thing when it is first asked for, so that ``--help`` pays for little of it."""
 
-    def __init__(self, arguments: Sequence[str], plugins: Sequence[Any] = ()) -> None:
+    def __init__(self, arguments: Sequence[str] = (), plugins: Sequence[Any] = ()) -> None:
         self._arguments = arguments
         self._plugins = plugins
-        self._extended = False
+        self._is_extended = False
 
     @cached_property
     def early(self) -> Early:
@@ -32,7 +32,7 @@ class Setup:
 
     @cached_property
     def project(self) -> Project:
-        """The root and the settings of pyproject.toml."""
+        """The root and the settings of ``pyproject.toml``."""
         return find_project(self.early.paths)
 
     @property
@@ -44,11 +44,12 @@ class Setup:
 
     @cached_property
     def host(self) -> pluggy.PluginManager:
-        """The plugin manager, with every plugin that is known before collection."""
+        """The plugin manager, with every plugin that is known before files are collected."""
         from flowbuilder.host import BUILT_IN, make_host
 
-        if str(self.project.root) not in sys.path:
-            sys.path.append(str(self.project.root))
+        root = str(self.project.root)
+        if root not in sys.path:  # as for flow files, so that a plugin beside them is found by its name
+            sys.path.append(root)
         names = dict.fromkeys((*self.project.plugins, *self.early.plugins))
         return make_host(plugins=self._plugins, names=list(names), builtin=list(BUILT_IN))
 
@@ -63,13 +64,13 @@ class Setup:
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
-        """The values of pyproject.toml by parameter name, checked."""
+        """The values of ``[tool.flowbuilder]`` by parameter name, checked."""
         return self.project.defaults(self.run_command.params, click.Context(self.run_command))
 
     def extend(self, group: click.Group) -> None:
         """Let plugins add their commands, once."""
         from flowbuilder.cli.extending import add_commands
 
-        if not self._extended:
-            self._extended = True
+        if not self._is_extended:
+            self._is_extended = True
             add_commands(group, self.host)
