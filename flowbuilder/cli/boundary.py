@@ -42,5 +42,5 @@ def _usage(error: click.ClickException) -> str:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "flowbuilder"
-    return f"error: {error.format_message()}\n  hint: {path} --help"
+    words = [context.command_path, context.invoked_subcommand or ""] if context is not None else ["flowbuilder"]
+    return f"error: {error.format_message()}\n  hint: {' '.join([*filter(None, words), '--help'])}"

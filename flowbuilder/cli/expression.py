@@ -51,7 +51,7 @@ class _Parser:
             raise self._error("is empty", allowed="words, and, or, not, parentheses")
         expression = self._or()
         if self._here.text:
-            raise self._error(f"has {shown(self._here.text)!r} where its end, and or or is expected")
+            raise self._error(f"has {shown(self._here.text)!r} where 'and', 'or' or its end is expected")
         return expression
 
     @property

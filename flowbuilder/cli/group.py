@@ -49,6 +49,14 @@ class LazyGroup(click.Group):
             ctx.default_map = {name: defaults, "run": defaults}
         return name, command, rest
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # the parser of options leaves it out, and whose help to hint at is told by it
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a line for each command. Help must come whatever is wrong, and importing as little as can be."""
         trouble = ""
@@ -63,7 +71,8 @@ class LazyGroup(click.Group):
             formatter.write_dl([*COMMANDS.items(), *theirs])
         if trouble:
             with formatter.section("Commands of plugins cannot be shown"):
-                formatter.write_text(trouble)
+                for line in trouble.split("\n"):
+                    formatter.write_text(line.strip())
 
 
 def make_group() -> LazyGroup:

@@ -25,9 +25,8 @@ WIDEST = 40
 def command(context: click.Context, /, **options: Any) -> None:
     """List the workflows and steps of each flow file, with the first lines of their docstrings."""
     with session(context) as work:
-        choice = work.choice
         found = work.find()
-        chosen = choice.of(found)
+        chosen = work.choice.of(found)
         listing = Listing(work, chosen, is_whole=not work.narrows)
         files = dict.fromkeys(file for each in found for file in each.files)
         text = "\n".join(line for file in files for line in listing.lines(file))

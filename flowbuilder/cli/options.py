@@ -11,19 +11,20 @@ MOST_AT_ONCE = 1024
 MOST = 10_000_000
 
 
-class Concurrency(click.IntRange):
-    """A number of steps that run at once."""
+class Count(click.types.IntParamType):
+    """A whole number from 1."""
 
-    name = "number"
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
 
-    def __init__(self) -> None:
-        super().__init__(1, MOST_AT_ONCE)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a whole number from 1 to 1024."""
-        if value == "auto":
-            self.fail(f"'auto' is not supported yet; give a number from 1 to {MOST_AT_ONCE}", param, ctx)
-        return super().convert(value, param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return a whole number from 1 to the most allowed."""
+        text = str(value)
+        # Digits are counted first: Python refuses to read a number of thousands of them.
+        if not text.isdecimal() or len(text) > len(str(self._most)) or not 1 <= int(text) <= self._most:
+            known = "; 'auto' is not supported yet" if text == "auto" else ""
+            self.fail(f"{text!r} is no whole number from 1 to {self._most}{known}", param, ctx)
+        return int(text)
 
 
 class Seconds(click.types.FloatParamType):
@@ -75,7 +76,10 @@ def limiting() -> list[click.Parameter]:
     return [
         click.Option(["--all"], is_flag=True, help="Run every workflow that is found."),
         click.Option(
-            ["-n", "--max-concurrency"], type=Concurrency(), metavar="N", help="Steps that run at once, 1 to 1024."
+            ["-n", "--max-concurrency"],
+            type=Count(MOST_AT_ONCE),
+            metavar="N",
+            help="Steps at once, 1 to 1024.",
         ),
         click.Option(
             ["--step-timeout"],
@@ -86,15 +90,11 @@ def limiting() -> list[click.Parameter]:
         click.Option(
             ["-x", "--fail-fast"], is_flag=True, help="Stop at the first failed step; the same as --maxfail 1."
         ),
-        click.Option(
-            ["--maxfail"], type=click.IntRange(1, MOST), metavar="N", help="Stop after this many failed steps."
-        ),
+        click.Option(["--maxfail"], type=Count(), metavar="N", help="Stop after this many failed steps."),
         click.Option(
             ["--schedule"], type=click.Choice(["eager", "batches"]), help="Start steps at once, or batch by batch."
         ),
-        click.Option(
-            ["--batch-size"], type=click.IntRange(1, MOST), metavar="N", help="Cut batches; implies --schedule batches."
-        ),
+        click.Option(["--batch-size"], type=Count(), metavar="N", help="Cut batches; implies --schedule batches."),
         click.Option(
             ["--executor"], metavar="NAME", help="Where plain steps run: thread, process, inline, or a plugin's."
         ),

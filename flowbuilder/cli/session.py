@@ -27,11 +27,17 @@ TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Session:
-    """A command at work; ``typed`` names the options that its command line gives."""
+    """A command at work.
+
+    ``typed`` names the options that its command line gives; ``choice`` is what ``-k`` and ``-m``
+    ask for, ``values`` what was given for inputs.
+    """
 
     settings: Settings
     setup: Setup
     typed: frozenset[str]
+    choice: Choice
+    values: Values
 
     @property
     def names_something(self) -> bool:
@@ -45,15 +51,9 @@ class Session:
         is_named = any("::" in word for word in options["paths"])
         return is_named or options["keyword"] is not None or options["tags"] is not None
 
-    @property
-    def choice(self) -> Choice:
-        """What ``-k`` and ``-m`` ask for."""
-        return Choice(self.settings.options["keyword"], self.settings.options["tags"])
-
     def select(self) -> list[WorkflowDefinition]:
         """Return the selected workflows in the order in which they run."""
-        choice = self.choice  # read before anything is imported, so that a typing mistake is told at once
-        return choice.of(self.find())
+        return self.choice.of(self.find())
 
     def find(self) -> list[Found]:
         """Return what was named with its files, after plugins have seen all that was collected."""
@@ -68,11 +68,6 @@ class Session:
         if "paths" in self.typed:
             return words
         return [str(self.settings.root / word) for word in words] or ["."]
-
-    @property
-    def values(self) -> Values:
-        """What was given for inputs."""
-        return gather(self.settings.options, self.setup.project, files_are_typed="params_files" in self.typed)
 
     def planner(self, *, lenient: bool = False) -> Planner:
         """Return what plans workflows; a ``lenient`` one leaves out values that are missing."""
@@ -98,12 +93,24 @@ def session(context: click.Context) -> Iterator[Session]:
         plugins=setup.host,
         terminal=Terminal(),
     )
-    typed = frozenset(name for name in context.params if context.get_parameter_source(name) in TYPED)
     try:
         settings.plugins.hook.flowbuilder_configure(config=settings)
-        yield Session(settings=settings, setup=setup, typed=typed)
+        yield _session(context, setup, settings)
     finally:
         settings.plugins.hook.flowbuilder_unconfigure(config=settings)
+
+
+def _session(context: click.Context, setup: Setup, settings: Settings) -> Session:
+    """Return a session; what is wrong with a word of the command line is told before anything is imported."""
+    typed = frozenset(name for name in context.params if context.get_parameter_source(name) in TYPED)
+    options = settings.options
+    return Session(
+        settings=settings,
+        setup=setup,
+        typed=typed,
+        choice=Choice(options["keyword"], options["tags"]),
+        values=gather(options, setup.project, files_are_typed="params_files" in typed),
+    )
 
 
 def _options(context: click.Context, setup: Setup) -> Mapping[str, Any]:

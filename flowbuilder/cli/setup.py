@@ -21,7 +21,7 @@ class Setup:
     """Finds each thing when it is first asked for, so that ``--help`` pays for little of it."""
 
     def __init__(self, arguments: Sequence[str] = (), plugins: Sequence[Any] = ()) -> None:
-        self._arguments = arguments
+        self._arguments = tuple(arguments)  # a copy: click eats up the list it parses
         self._plugins = plugins
         self._is_extended = False
 
