@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -51,6 +51,8 @@ async def execute(
     down first, within the grace period; then the cancellation goes on.
     """
     install_log_records()
+    # Steps are timed from here: starting the loop is no part of the run.
+    info = replace(info, started_at=time.time())
     driver = _Driver(info, host, factories, seed, stop or Stop())
     try:
         async with anyio.create_task_group() as group:
