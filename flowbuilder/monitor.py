@@ -9,13 +9,14 @@ from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import error_line, shown
 from flowbuilder.hookspecs import hookimpl
 from flowbuilder.results import RunResult, StepResult
+from flowbuilder.terminal import Terminal
 
 
 class Monitor:
     """Prints to ``stream`` (stderr if left out) how many steps are done, and how each ended."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
+        self._terminal = Terminal(stream or sys.stderr)
         self._done = 0
         self._total = 0
 
@@ -43,7 +44,7 @@ class Monitor:
     @hookimpl
     def flowbuilder_run_finish(self, result: RunResult[Any]) -> None:
         """Print the counts."""
-        self._print(
+        self._terminal.print(
             f"{result.success_count} succeeded, {result.failed_count} failed,"
             f" {result.skipped_count} skipped in {result.duration:.2f} s"
         )
@@ -51,7 +52,4 @@ class Monitor:
     def _ended(self, step: StepInfo, how: str) -> None:
         if step.item is None:
             self._done += 1
-        self._print(f"[{self._done}/{self._total}] {shown(step.name)} {how}")
-
-    def _print(self, line: str) -> None:
-        print(line, file=self._stream or sys.stderr, flush=True)
+        self._terminal.print(f"[{self._done}/{self._total}] {shown(step.name)} {how}")

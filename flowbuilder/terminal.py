@@ -27,7 +27,7 @@ class Terminal:
     A stream that is closed or whose reader has gone is written to no more, without an error; what
     its encoding cannot express is written as backslash escapes; control characters are escaped.
     While rows are painted at the bottom of a terminal, ``above`` takes what is printed, and whoever
-    set it prints it above them.
+    set it prints it above them. ``error`` is what writing was given up for.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -37,7 +37,7 @@ class Terminal:
         self._look()
 
     def _look(self) -> None:
-        self._is_closed = self.stream is None
+        self.error: BaseException | None = None
         self.is_terminal = _is_tty(self.stream) and os.environ.get("TERM") not in ("dumb", "unknown")
         forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
         self.has_color = (self.is_terminal or forced) and not os.environ.get("NO_COLOR")
@@ -115,7 +115,7 @@ class Terminal:
 
     def put(self, text: str) -> None:
         """Write text as it is, at once."""
-        if self._is_closed or self.stream is None:
+        if self.error is not None or self.stream is None:
             return
         try:
             self.stream.write(text)
@@ -125,12 +125,12 @@ class Terminal:
             self.put(text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding))
         except BlockingIOError:
             pass  # a full pipe that somebody made non-blocking: this text is lost, the next may pass
-        except (OSError, ValueError):
-            self._close()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
 
-    def _close(self) -> None:
+    def _give_up(self, error: BaseException) -> None:
         """Write no more; Python must not fail either, when it flushes its stdout at exit."""
-        self._is_closed = True
+        self.error = error
         if self.stream is sys.__stdout__ and self.stream is not None:
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())

@@ -9,6 +9,13 @@ from flowbuilder import RunResult, Status, Terminal
 from flowbuilder.builtin.wording import counted, in_seconds
 from flowbuilder.errors import listed, shown, shown_value
 
+REASONS = 10
+NAMES = 8
+NOTES = 10
+LINE_LENGTH = 500
+VALUE_LENGTH = 2_000
+TEXT_LENGTH = 8_000
+TEXT_LINES = 30
 WORDS = {
     Status.SUCCESS: "succeeded",
     Status.FAILED: "failed",
@@ -31,10 +38,13 @@ def print_ending(terminal: Terminal, results: Sequence[RunResult[Any]], level: i
         return
     if level >= 0:
         for result in results:
-            _print_skipped(terminal, result, level)
-            _print_notes(terminal, result)
-            _print_value(terminal, result)
+            _print_skipped(terminal, result, is_bounded=level < 1)
+            for note in result.notes if level > 0 else result.notes[:NOTES]:
+                terminal.print(f"note: {shown(note, LINE_LENGTH)}", style="yellow")
+        for result in results:
+            _print_value(terminal, result, several=len(results) > 1)
     if len(results) > 1:
+        terminal.print()
         for result in results:
             terminal.print(f"{shown(result.workflow)}: {counts([result])}", style=STYLES[result.status])
     terminal.section(counts(results), style=STYLES[_worst(results)])
@@ -47,41 +57,51 @@ def _worst(results: Sequence[RunResult[Any]]) -> Status:
 
 
 def counts(results: Sequence[RunResult[Any]]) -> str:
-    """Return "3 succeeded, 1 failed in 0.42 s"."""
-    parts = []
-    for status, word in WORDS.items():
-        number = sum(result.count(status) for result in results)
-        if number:
-            parts.append(f"{number:,} {word}")
-    interrupted = "interrupted: " if any(result.status is Status.CANCELLED for result in results) else ""
-    seconds = max((one.started_at + one.duration for one in results), default=0.0) - min(
-        (one.started_at for one in results), default=0.0
-    )
-    return f"{interrupted}{', '.join(parts) or 'nothing ran'} in {in_seconds(seconds)}"
+    """Return "3 succeeded, 1 failed, 20 items in 0.42 s"."""
+    numbers = {word: sum(result.count(status) for result in results) for status, word in WORDS.items()}
+    parts = [f"{number:,} {word}" for word, number in numbers.items() if number]
+    items = sum(len(step.items or ()) for result in results for step in result.steps.values())
+    if items:
+        parts.append(counted(items, "item"))
+    interrupted = any(result.status is Status.CANCELLED for result in results)
+    started, ended = min(one.started_at for one in results), max(one.started_at + one.duration for one in results)
+    return f"{'interrupted: ' * interrupted}{', '.join(parts) or 'no steps'} in {in_seconds(ended - started)}"
 
 
-def _print_skipped(terminal: Terminal, result: RunResult[Any], level: int) -> None:
+def _print_skipped(terminal: Terminal, result: RunResult[Any], *, is_bounded: bool) -> None:
+    """Print a line for each reason, with the names of those that were skipped for it."""
     skipped: dict[str, list[str]] = {}
     for step in result.steps.values():
         if step.status is Status.SKIPPED:
             skipped.setdefault(step.reason, []).append(step.name)
-    bound = 10 if level < 1 else len(skipped)
-    for reason, names in list(skipped.items())[:bound]:
-        named = listed(names, 8 if level < 1 else len(names))
-        terminal.print(f"skipped {named}: {shown(reason)}", style="yellow")
-    if len(skipped) > bound:
-        terminal.print(f"… and {counted(len(skipped) - bound, 'more reason')}", style="yellow")
+    reasons = list(skipped.items())
+    for reason, names in reasons[:REASONS] if is_bounded else reasons:
+        named = listed(names, NAMES if is_bounded else len(names))
+        terminal.print(f"skipped {named}: {shown(reason, LINE_LENGTH)}", style="yellow")
+    rest = [name for _, names in reasons[REASONS:] for name in names] if is_bounded else []
+    if rest:
+        terminal.print(f"skipped {counted(len(rest), 'more step')} for other reasons; -v shows all", style="yellow")
 
 
-def _print_notes(terminal: Terminal, result: RunResult[Any]) -> None:
-    for note in result.notes[:10]:
-        terminal.print(f"note: {shown(note, 500)}", style="yellow")
+def _print_value(terminal: Terminal, result: RunResult[Any], *, several: bool) -> None:
+    """Print what the workflow returned; for one without a body, what its last steps did."""
+    if result.body is not None:
+        found = {"": result.steps[result.body]}
+    else:
+        found = {name: result.steps[name] for name in result.sinks[:NAMES]}
+    values = {n: s.raw_value for n, s in found.items() if s.status is Status.SUCCESS and s.raw_value is not None}
+    if values and several:
+        terminal.print(f"\n{shown(result.workflow)} returned", style="bold")
+    elif values:
+        terminal.print()
+    for name, value in values.items():
+        text = _cut(value) if isinstance(value, str) else shown_value(value, VALUE_LENGTH)
+        terminal.print(f"{shown(name)}: {text}" if name else text)
 
 
-def _print_value(terminal: Terminal, result: RunResult[Any]) -> None:
-    body = result.steps.get(result.body) if result.body else None
-    if body is None or body.status is not Status.SUCCESS or body.raw_value is None:
-        return
-    value = body.raw_value
-    text = value if isinstance(value, str) else shown_value(value, 2000)
-    terminal.print(text[:8000])
+def _cut(text: str) -> str:
+    lines = text[:TEXT_LENGTH].split("\n")
+    if len(text) <= TEXT_LENGTH and len(lines) <= TEXT_LINES:
+        return text
+    kept = "\n".join(lines[:TEXT_LINES])
+    return f"{kept}\n… and {len(text) - len(kept):,} more characters"

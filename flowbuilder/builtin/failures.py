@@ -10,7 +10,8 @@ from typing import Any
 
 from flowbuilder import RunResult, Section, Status, StepResult, Terminal
 from flowbuilder.builtin.tracebacks import Line, error_lines
-from flowbuilder.errors import error_line, shown
+from flowbuilder.builtin.wording import reason_of
+from flowbuilder.errors import shown
 from flowbuilder.terminal import ruled
 
 FAILED = (Status.FAILED, Status.TIMED_OUT)
@@ -58,8 +59,7 @@ def print_failures(terminal: Terminal, results: Sequence[RunResult[Any]], *, is_
     terminal.section("failures")
     rest = _print_in_full(terminal, found) if is_bounded else _print_all(terminal, found)
     for one in rest[:NAMED]:
-        error = shown(error_line(one.error).partition("\n")[0], 200) if one.error is not None else ""
-        terminal.print((one.title, "red"), error)
+        terminal.print((one.title, "red"), shown(reason_of(one.error), LINE_LENGTH))
     if len(rest) > NAMED:
         terminal.print(f"… and {len(rest) - NAMED:,} more failures; -v shows all", style="red")
 

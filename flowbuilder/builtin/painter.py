@@ -114,7 +114,8 @@ def _drawn(share: float, totals: str, lines: Sequence[Sequence[Styled]], *, widt
     most = max(min(MOST_ROWS, height - LINES_AROUND), 1)
     rows = [Text(" ", no_wrap=True, overflow="crop").join(Text(*part) for part in line) for line in lines[:most]]
     if len(lines) > most:
-        margin = " " * len(lines[0][0][0])
+        front = lines[0][0][0]
+        margin = front if front.isspace() else ""
         rows.append(Text(f"{margin}… and {len(lines) - most:,} more", style="dim", no_wrap=True, overflow="crop"))
     footer = Table.grid(padding=(0, 2, 0, 0))
     sentence = Text(totals, style="bold", no_wrap=True, overflow="crop")

@@ -15,8 +15,8 @@ from flowbuilder.builtin.failures import print_failures
 from flowbuilder.builtin.lines import Lines
 from flowbuilder.builtin.painter import Painter
 from flowbuilder.builtin.rows import Rows, whole_name
-from flowbuilder.builtin.wording import counted, in_seconds
-from flowbuilder.errors import error_line, shown
+from flowbuilder.builtin.wording import counted, in_seconds, reason_of
+from flowbuilder.errors import listed, shown
 
 NAME = "terminal-report"
 SILENT, QUIET, USUAL, VERBOSE = -2, -1, 0, 1
@@ -78,6 +78,10 @@ class Report:
         backend = config.options.get("backend")
         self._terminal.print(f"flowbuilder {__version__}, python {python}{f', {backend}' if backend else ''}")
         self._terminal.print(f"root: {shown(config.root, 500)}")
+        plugins = [_named(name, plugin) for name, plugin in config.plugins.list_name_plugin() if plugin is not None]
+        others = [name for name in plugins if name]
+        if others:
+            self._terminal.print(f"plugins: {listed(others, 30)}")
         for lines in reversed(config.plugins.hook.flowbuilder_report_header(config=config)):
             for line in [lines] if isinstance(lines, str) else lines:
                 self._terminal.print(line)
@@ -111,7 +115,7 @@ class Report:
         """Show that a step waits for its next attempt."""
         self._rows.step_waits(run, step, delay)
         if self._is_verbose:
-            self._lines.tell("retry", step.name, detail=f"in {in_seconds(delay)}, after {error_line(error)}")
+            self._lines.tell("retry", step.name, detail=f"in {in_seconds(delay)}, after {reason_of(error)}")
 
     @hookimpl
     def flowbuilder_step_finish(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
@@ -128,15 +132,16 @@ class Report:
         self._rows.step_ended(run, step, failed=not cancelled)
         is_one_of_few = step.item is None or self._is_one_of_few(f"{result.status} {whole_name(step)}")
         if self._is_verbose or (self._level == USUAL and is_one_of_few):
-            error = result.reason or (error_line(result.error) if result.error else "")
-            self._lines.tell(str(result.status), step.name, result.duration, error)
+            detail = "" if cancelled else result.reason or reason_of(result.error)
+            self._lines.tell(str(result.status), step.name, result.duration, detail)
 
     @hookimpl
     def flowbuilder_step_skip(self, run: RunInfo, step: StepInfo, reason: str) -> None:
         """Show a skip; of those for one reason the first few."""
-        self._rows.is_stopping = self._rows.is_stopping or reason.startswith("the run was")
+        stopped = reason.startswith("the run was")
+        self._rows.is_stopping = self._rows.is_stopping or stopped
         self._rows.step_ended(run, step, failed=False)
-        if self._is_verbose or (self._wants_line(step) and self._is_one_of_few(reason)):
+        if self._is_verbose or (self._wants_line(step) and not stopped and self._is_one_of_few(reason)):
             self._lines.tell("skipped", step.name, detail=reason)
 
     @property
@@ -181,11 +186,20 @@ class Report:
             print_ending(terminal, results, self._level)
 
 
+def _named(name: str, plugin: object) -> str:
+    """Return the name and version of a plugin, and nothing for a built-in one."""
+    module = getattr(plugin, "__name__", type(plugin).__module__)
+    if module.startswith("flowbuilder.builtin."):
+        return ""
+    version = getattr(plugin, "__version__", "")
+    return f"{type(plugin).__name__ if name.isdecimal() else name} {version}".rstrip()
+
+
 def _remarks(result: StepResult[Any]) -> str:
     """Return what is remarkable about a success."""
     parts = [counted(len(result.items), "item")] if result.items is not None else []
     if result.attempts > 1:
         parts.append(f"attempt {result.attempts}")
     if result.error is not None:
-        parts.append(f"rescued from {error_line(result.error)}")
+        parts.append(f"rescued from {reason_of(result.error)}")
     return ", ".join(parts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
+import os
 import re
 import sys
 import traceback
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from flowbuilder.errors import error_line, shown
+from flowbuilder.errors import error_line, shown, shown_value
 
 Line = tuple[str, str]  # text and style
 
@@ -27,7 +29,7 @@ HIDDEN = (
     "runpy",
 )
 FIRST_FRAMES, LAST_FRAMES = 2, 6
-LINES_BEFORE = 3
+LINES_BEFORE, LINES_AFTER = 3, 1
 CHILDREN = 15
 DEPTH = 5
 CAUSES = 10
@@ -86,10 +88,12 @@ def _message(error: BaseException) -> Iterator[Line]:
 
 def _notes(error: BaseException, *, is_told: bool) -> Iterator[Line]:
     """Yield the notes; where a reader is told already which step it is, without the engine's own."""
-    for note in getattr(error, "__notes__", None) or ():
-        if is_told and OWN_NOTE.fullmatch(str(note)):
+    notes = getattr(error, "__notes__", ())
+    for note in notes if isinstance(notes, list | tuple) else [notes]:
+        text = note if isinstance(note, str) else shown_value(note)
+        if is_told and OWN_NOTE.fullmatch(text):
             continue
-        for line in str(note).split("\n")[:MESSAGE_LINES]:
+        for line in text.split("\n")[:MESSAGE_LINES]:
             yield f"note: {shown(line, LINE_LENGTH)}", ""
 
 
@@ -118,37 +122,28 @@ def _child(error: BaseException, depth: int) -> Iterator[Line]:
 
 # Frames.
 
-
-class Frame(tuple[str, int, str]):
-    """A file, a line counted from 1, and the name of the function."""
-
-    __slots__ = ()
+Frame = tuple[str, int, str]  # a file, a line counted from 1, and the name of the function
 
 
 def _frames(error: BaseException) -> Iterator[Line]:
-    remote = error.__cause__ if error.__cause__ is not None and _is_remote(error.__cause__) else None
-    if remote is not None and str(remote).count("Traceback (most recent") != 1:
-        for line in str(remote).strip().split("\n"):
-            yield shown(line, LINE_LENGTH), ""
+    remote = str(error.__cause__) if error.__cause__ is not None and _is_remote(error.__cause__) else ""
+    if remote.count("Traceback (most recent call last)") > 1:
+        # Causes and groups that happened in another process came here as text only.
+        yield from ((shown(line, LINE_LENGTH), "") for line in remote.strip().split("\n"))
         return
-    frames = _remote_frames(str(remote)) if remote is not None else _own_frames(error)
-    left_out = len(frames) - FIRST_FRAMES - LAST_FRAMES
+    found = REMOTE_FRAME.findall(remote) if remote else _raw_frames(error)
+    frames = [(file, int(line), name) for file, line, name in found if not _is_hidden(file)]
+    left_out = range(FIRST_FRAMES, len(frames) - LAST_FRAMES)
     for number, frame in enumerate(frames):
-        if left_out > 0 and number == FIRST_FRAMES:
-            yield f"… {left_out:,} more frames …", "dim"
-        if left_out <= 0 or number < FIRST_FRAMES or number >= FIRST_FRAMES + left_out:
-            yield from _frame(*frame, lines_before=LINES_BEFORE if number == len(frames) - 1 else 0)
+        if left_out and number == left_out.start:
+            yield f"… {len(left_out):,} more frames …", "dim"
+        if number not in left_out:
+            yield from _frame(frame, is_last=number == len(frames) - 1)
 
 
-def _own_frames(error: BaseException) -> list[Frame]:
-    frames = [Frame((frame.f_code.co_filename, line, frame.f_code.co_name))
-              for frame, line in traceback.walk_tb(error.__traceback__)]  # fmt: skip
-    return [frame for frame in frames if not _is_hidden(frame[0])]
-
-
-def _remote_frames(text: str) -> list[Frame]:
-    frames = [Frame((file, int(line), name)) for file, line, name in REMOTE_FRAME.findall(text)]
-    return [frame for frame in frames if not _is_hidden(frame[0])]
+def _raw_frames(error: BaseException) -> list[Frame]:
+    walked = traceback.walk_tb(error.__traceback__)
+    return [(frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in walked]
 
 
 @cache
@@ -159,7 +154,7 @@ def _hidden_places() -> tuple[str, ...]:
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if file:
-            found.append(str(Path(file).parent) + "/" if hasattr(module, "__path__") else file)
+            found.append(str(Path(file).parent) + os.sep if hasattr(module, "__path__") else file)
     return tuple(found)
 
 
@@ -167,19 +162,24 @@ def _is_hidden(file: str) -> bool:
     return file.startswith(_hidden_places())
 
 
-def _frame(file: str, line: int, name: str, *, lines_before: int) -> Iterator[Line]:
-    """Yield where a frame is, and its source with the line marked."""
-    yield f"{shown(_near(file), LINE_LENGTH)}:{line} in {shown(name)}", "cyan"
+def _frame(frame: Frame, *, is_last: bool) -> Iterator[Line]:
+    """Yield where a frame is, and its source with the line marked; of the last one also what is around it."""
+    file, marked, name = frame
+    yield f"{shown(_near(file), LINE_LENGTH)}:{marked} in {shown(name)}", "cyan"
     linecache.checkcache(file)
-    for number in range(max(line - lines_before, 1), line + 1):
-        source = linecache.getline(file, number).rstrip().expandtabs(4)
-        if source or number < line:
-            mark = ">" if number == line else " "
-            yield f"{mark} {number:>4} | {shown(source, LINE_LENGTH)}", "" if number == line else "dim"
+    before, after = (LINES_BEFORE, LINES_AFTER) if is_last else (0, 0)
+    for number in range(max(marked - before, 1), marked + after + 1):
+        line = linecache.getline(file, number)
+        source = shown(line.rstrip().expandtabs(4), LINE_LENGTH)
+        if number == marked and line:
+            yield f"> {number:>4} | {source}", ""
+        elif line:
+            yield f"  {number:>4} | {source}".rstrip(), "dim"
 
 
 def _near(file: str) -> str:
     """Return a path relative to the working directory, where it is below it."""
-    path = Path(file)
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else file
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        path, here = Path(file), Path.cwd()
+        return str(path.relative_to(here)) if path.is_relative_to(here) else file
+    return file

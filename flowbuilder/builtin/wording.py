@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flowbuilder.errors import error_line
+
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return "1 item" or "2,134 items"."""
@@ -22,3 +24,11 @@ def in_seconds(seconds: float) -> str:
 def in_whole_seconds(seconds: float) -> str:
     """Return a duration that is still growing: "3 s", "2 min 05 s"; without parts of a second it is calm."""
     return f"{int(seconds)} s" if seconds < 100 else in_seconds(int(seconds))
+
+
+def reason_of(error: BaseException | None) -> str:
+    """Return what an error says in one line; one of FlowBuilder's own without its class, which says nothing more."""
+    if error is None:
+        return ""
+    text = str(error) if type(error).__module__ == "flowbuilder.errors" else error_line(error)
+    return text.partition("\n")[0]
