@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from flowbuilder.cli.output import say
+from flowbuilder.cli.output import reader_is_gone, say
 from flowbuilder.errors import FlowBuilderError
 
 SUCCESS, FAILED, INTERRUPTED, INTERNAL, USAGE = range(5)
@@ -29,13 +30,20 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except (KeyboardInterrupt, click.Abort):
         say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has read enough, as in "| head -1"
-        return SUCCESS
-    except BaseException:  # a bug, ours or a plugin's; it may raise anything, SystemExit included
-        say(traceback.format_exc().rstrip())
-        say("internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above")
-        return INTERNAL
+    except BaseException as error:  # a bug, ours or a plugin's; it may raise anything, SystemExit included
+        return _unexpected(error)
     return code if isinstance(code, int) else SUCCESS
+
+
+def _unexpected(error: BaseException) -> int:
+    if isinstance(error, BrokenPipeError) and reader_is_gone():
+        return SUCCESS  # whoever reads the output has read enough, as in "| head -1"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        say(f"error: {error.strerror}, for stdout or for a file that was asked for")
+        return USAGE
+    say("".join(traceback.format_exception(error)).rstrip())
+    say("internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above")
+    return INTERNAL
 
 
 def _usage(error: click.ClickException) -> str:

@@ -102,7 +102,10 @@ class Collector:
         Raises:
             CollectError: when a file cannot be imported, or is of no known kind.
         """
-        paths = find_flow_files([target.path])
+        try:
+            paths = find_flow_files([target.path])
+        except OSError as error:
+            raise CollectError(f"a folder cannot be read: {error.strerror}", where=shown(error.filename)) from error
         return Found(target, tuple(self._files.get(path) or self._collected(path) for path in paths))
 
     def _collected(self, path: Path) -> FoundFile:

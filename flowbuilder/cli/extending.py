@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import click
 import pluggy
 
 from flowbuilder.cli.commands import COMMANDS
-from flowbuilder.errors import PluginError, shown
+from flowbuilder.errors import PluginError, shown, shown_value
 
-OURS = "flowbuilder"
+OURS = "FlowBuilder itself"
+HELP = ("-h", "--help", "help")
 
 
 def add_options(command: click.Command, host: pluggy.PluginManager) -> None:
@@ -20,15 +22,14 @@ def add_options(command: click.Command, host: pluggy.PluginManager) -> None:
     Raises:
         PluginError: for an option or parameter name that exists already, naming both owners.
     """
-    owners = {word: OURS for param in command.params for word in _words_of(param)}
+    owners = dict.fromkeys([*HELP, *(word for param in command.params for word in _words_of(param))], OURS)
     for plugin, call in each_plugin(host, "flowbuilder_add_options"):
         before = len(command.params)
         call(command=command)
         for param in command.params[before:]:
-            for word in _words_of(param):
-                if word in owners:
-                    raise _taken("option", word, owners[word], plugin)
-                owners[word] = plugin
+            if not isinstance(param, click.Parameter):
+                raise PluginError(f"the plugin {shown(plugin)!r} adds no option", got=shown_value(param))
+            _claim("option", _words_of(param), plugin, owners)
 
 
 def add_commands(group: click.Group, host: pluggy.PluginManager) -> None:
@@ -41,39 +42,37 @@ def add_commands(group: click.Group, host: pluggy.PluginManager) -> None:
     for plugin, call in each_plugin(host, "flowbuilder_add_commands"):
         before = dict(group.commands)
         call(cli=group)
-        for name, command in group.commands.items():
-            if before.get(name) is not command:
-                if name in owners:
-                    raise _taken("command", name, owners[name], plugin)
-                owners[name] = plugin
+        new = [name for name, command in group.commands.items() if before.get(name) is not command]
+        _claim("command", new, plugin, owners)
 
 
-def each_plugin(host: pluggy.PluginManager, hook: str) -> Iterator[tuple[str, Any]]:
-    """Yield each plugin that implements a hook, in registration order, and a call of its implementation alone.
+def _words_of(param: click.Parameter) -> list[str]:
+    return [*(word for word in (*param.opts, *param.secondary_opts) if word.startswith("-")), str(param.name)]
 
-    What it raises goes on with a note that names the plugin.
-    """
-    for name, plugin in host.list_name_plugin():
-        if plugin is not None and any(one.plugin is plugin for one in getattr(host.hook, hook).get_hookimpls()):
-            yield name, lambda plugin=plugin, name=name, **facts: call_one(host, hook, plugin, name, **facts)
+
+def _claim(kind: str, words: Iterable[str], plugin: str, owners: dict[str, str]) -> None:
+    for word in words:
+        if word in owners:
+            owner = owners[word] if owners[word] == OURS else f"the plugin {shown(owners[word])!r}"
+            raise PluginError(
+                f"the plugin {shown(plugin)!r} adds the {kind} {shown(word)!r}, which {owner} has already",
+                hint=f"leave it out with -p no:{shown(plugin)}",
+            )
+        owners[word] = plugin
+
+
+def each_plugin(host: pluggy.PluginManager, hook: str) -> list[tuple[str, Callable[..., None]]]:
+    """Return each plugin that implements a hook, in registration order, with a call of its implementation alone."""
+    implementations = [one.plugin for one in getattr(host.hook, hook).get_hookimpls()]
+    named = [(name, plugin) for name, plugin in host.list_name_plugin() if plugin in implementations]
+    return [(name, partial(call_one, host, hook, plugin, name)) for name, plugin in named]
 
 
 def call_one(host: pluggy.PluginManager, hook: str, plugin: Any, name: str, **facts: Any) -> None:
-    """Call one plugin's implementation of a hook."""
+    """Call one plugin's implementation of a hook; what it raises goes on with a note that names the plugin."""
     others = [one for one in host.get_plugins() if one is not plugin]
     try:
         host.subset_hook_caller(hook, remove_plugins=others)(**facts)
     except Exception as error:
         error.add_note(f"raised by the plugin {shown(name)} in {hook}")
         raise
-
-
-def _words_of(param: click.Parameter) -> list[str]:
-    return [str(param.name), *(opt for opt in (*param.opts, *param.secondary_opts) if opt.startswith("-"))]
-
-
-def _taken(kind: str, word: str, owner: str, plugin: str) -> PluginError:
-    return PluginError(
-        f"the plugin {shown(plugin)!r} adds the {kind} {shown(word)!r}, which {shown(owner)} has already",
-        hint=f"leave one out with -p no:{shown(plugin)}",
-    )

@@ -66,7 +66,11 @@ class LazyGroup(click.Group):
                 setup.extend(self)
         except FlowBuilderError as error:
             trouble = str(error)
-        theirs = [(name, command.get_short_help_str()) for name, command in sorted(self.commands.items())]
+        theirs = [
+            (name, command.get_short_help_str())
+            for name, command in sorted(self.commands.items())
+            if name not in COMMANDS
+        ]
         with formatter.section("Commands"):
             formatter.write_dl([*COMMANDS.items(), *theirs])
         if trouble:

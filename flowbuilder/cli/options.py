@@ -56,7 +56,7 @@ def plugin_option() -> click.Option:
 def collecting() -> list[click.Parameter]:
     """Return what every command takes that collects flow files."""
     return [
-        click.Argument(["paths"], nargs=-1, metavar="[PATH[::NAME]]..."),
+        click.Argument(["paths"], nargs=-1, type=click.Path(), metavar="[PATH[::NAME]]..."),
         click.Option(["-k", "--keyword"], metavar="EXPR", help="Workflows by name: 'sales and not old'."),
         click.Option(["-m", "--tags"], metavar="TAGS", help="Workflows by tag: 'nightly or slow'."),
         click.Option(["-P", "--param"], multiple=True, metavar="NAME=VALUE", help="The value of an input."),

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import select
 import sys
 
-from flowbuilder.errors import SettingsError, shown
+from flowbuilder.errors import shown
 
 LONGEST_LINE = 1000
 MOST_LINES = 60
 
 
 def put(text: str) -> None:
-    """Write the answer of a command to stdout, whose reader may have gone away.
+    """Write the answer of a command to stdout.
 
     Raises:
-        SettingsError: when it cannot be written, as on a full disk.
+        OSError: when it cannot be written, as on a full disk or where the reader has gone away.
     """
-    if sys.stdout is None:
-        return
-    try:
+    if sys.stdout is not None:
         sys.stdout.write(text.rstrip("\n") + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        return
-    except OSError as error:
-        raise SettingsError(f"stdout cannot be written to: {error.strerror}") from error
+
+
+def reader_is_gone() -> bool:
+    """Return whether stdout is a pipe that nobody reads any more."""
+    try:
+        stdout = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # none at all, one in memory, one that is closed
+        return False
+    poll = select.poll()
+    poll.register(stdout, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 def say(text: str) -> None:

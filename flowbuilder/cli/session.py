@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from flowbuilder.cli.collecting import Collector, Found, target_of
+from flowbuilder.cli.collecting import Collector, Found, Target, target_of
+from flowbuilder.cli.extending import each_plugin
 from flowbuilder.cli.planning import Planner
 from flowbuilder.cli.selection import Choice
 from flowbuilder.cli.setup import Setup
 from flowbuilder.cli.values import Values, gather
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import registry
+from flowbuilder.errors import CollectError
 from flowbuilder.plan.plan import Plan
 from flowbuilder.settings import Settings
 from flowbuilder.terminal import Terminal
@@ -58,16 +60,19 @@ class Session:
     def find(self) -> list[Found]:
         """Return what was named with its files, after plugins have seen all that was collected."""
         collector = Collector(registry, self.settings)
-        found = [collector.collect(target_of(word)) for word in self._words()]
+        found = [collector.collect(target) for target in self._targets()]
         collector.register_confs()
         self.settings.plugins.hook.flowbuilder_collection_finish(registry=registry)
         return found
 
-    def _words(self) -> Sequence[str]:
+    def _targets(self) -> Sequence[Target]:
         words: Sequence[str] = self.settings.options["paths"]
-        if "paths" in self.typed:
-            return words
-        return [str(self.settings.root / word) for word in words] or ["."]
+        if "paths" in self.typed or not words:
+            return [target_of(word) for word in words or ["."]]
+        try:
+            return [target_of(str(self.settings.root / word)) for word in words]
+        except CollectError as error:
+            raise self.setup.project.error("paths", "names what does not exist", got=error.what) from None
 
     def planner(self, *, lenient: bool = False) -> Planner:
         """Return what plans workflows; a ``lenient`` one leaves out values that are missing."""
@@ -97,7 +102,9 @@ def session(context: click.Context) -> Iterator[Session]:
         settings.plugins.hook.flowbuilder_configure(config=settings)
         yield _session(context, setup, settings)
     finally:
-        settings.plugins.hook.flowbuilder_unconfigure(config=settings)
+        with ExitStack() as cleanup:  # each plugin cleans up, also where another one fails at it
+            for _, unconfigure in each_plugin(settings.plugins, "flowbuilder_unconfigure"):
+                cleanup.callback(unconfigure, config=settings)
 
 
 def _session(context: click.Context, setup: Setup, settings: Settings) -> Session:
