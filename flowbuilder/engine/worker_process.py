@@ -84,7 +84,7 @@ class WorkerProcess:
         return value
 
     def printed(self) -> list[tuple[str, str]]:
-        """Return what the worker wrote to stdout and stderr since it was last asked."""
+        """Return what the worker wrote to stdout and stderr since it was last asked; a closed one, its last words."""
         found = []
         for number, (name, file) in enumerate((("stdout", self._out), ("stderr", self._err))):
             if file.closed:
@@ -92,6 +92,8 @@ class WorkerProcess:
             data = os.pread(file.fileno(), 1 << 20, self._read[number])
             self._read[number] = os.fstat(file.fileno()).st_size
             found.append((name, data.decode(errors="replace")))
+            if self._to < 0:
+                file.close()
         return found
 
     def logged(self) -> list[logging.LogRecord]:

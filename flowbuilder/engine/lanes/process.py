@@ -84,6 +84,7 @@ class ProcessLane(ThreadLane):
             worker = self._workers.pop(threading.get_ident(), None)
         if worker is not None:
             worker.close()
+            _replay(worker)
 
     def _ended(self) -> None:
         self._drop()
