@@ -23,8 +23,8 @@ check: .venv/ready
 	$(MAKE) docs
 
 docs: .venv/ready
-	$(BIN)/python docs/generate.py --check
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m docs.generate --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

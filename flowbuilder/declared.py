@@ -72,4 +72,4 @@ def workflow_of_step(step: StepDefinition) -> WorkflowDefinition:
     )
 
 
-registry = Registry()
+registry = Registry(lexical=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 
 from flowbuilder.errors import NotRunError, StepSkippedError, shown, shown_value
@@ -24,6 +25,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
+MOST_BITS = 4096  # an integer of more digits than Python writes would break the whole document
 FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT})
 
 
@@ -70,7 +72,7 @@ class StepResult(Generic[T]):
         raise self.error
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as data for JSON: values as their ``repr``, errors as type, message and text."""
+        """Return the result as data for JSON: a value JSON has not as its ``repr``, an error as type and text."""
         data: dict[str, Any] = {
             "name": self.name,
             "status": str(self.status),
@@ -110,6 +112,13 @@ class RunResult(Generic[R]):
     notes: tuple[str, ...] = ()
     plugin_failures: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", MappingProxyType(dict(self.steps)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return (_rebuilt, ({**facts, "steps": dict(self.steps)},))
+
     @property
     def value(self) -> R:
         """What the workflow's body returned, or ``{sink: value}`` for a workflow without a body.
@@ -123,8 +132,11 @@ class RunResult(Generic[R]):
         self.raise_for_errors()
         if self.body is not None:
             raise NotRunError(f"{self.body} was {self.steps[self.body].status}: {self.steps[self.body].reason}")
+        return self._sink_values()  # type: ignore[return-value]  # R is Any where there is no body
+
+    def _sink_values(self) -> dict[str, Any]:
         ended = {name: self.steps[name] for name in self.sinks}
-        return {n: s.value for n, s in ended.items() if s.status is Status.SUCCESS}  # type: ignore[return-value]  # R is Any here
+        return {name: step.raw_value for name, step in ended.items() if step.status is Status.SUCCESS}
 
     def count(self, *statuses: Status) -> int:
         """Return how many steps ended with one of ``statuses``; a mapped step counts as one."""
@@ -156,13 +168,14 @@ class RunResult(Generic[R]):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the whole result as data for JSON."""
-        body = self.steps.get(self.body) if self.body else None
+        """Return the whole result as data for JSON; ``value`` is None where the body did not return."""
+        body = self.steps[self.body] if self.body is not None else None
+        value = self._sink_values() if body is None else body.raw_value if body.status is Status.SUCCESS else None
         return {
             "run_id": self.run_id,
             "workflow": self.workflow,
             "status": str(self.status),
-            "value": _jsonable(body.raw_value) if body and body.status is Status.SUCCESS else None,
+            "value": _jsonable(value),
             "started_at": self.started_at,
             "duration": self.duration,
             "success_count": self.success_count,
@@ -172,6 +185,10 @@ class RunResult(Generic[R]):
             "errors": [error_dict(error) for error in self.errors],
             "notes": list(self.notes),
         }
+
+
+def _rebuilt(facts: dict[str, Any]) -> RunResult[Any]:
+    return RunResult(**facts)
 
 
 def error_dict(error: BaseException | None) -> dict[str, Any] | None:
@@ -205,7 +222,7 @@ def formatted(error: BaseException) -> str:
 
 def _jsonable(value: Any, depth: int = 0) -> Any:
     """Return plain JSON data as it is and anything else as its ``repr``."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | str) or (isinstance(value, int) and value.bit_length() <= MOST_BITS):
         return value
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else repr(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 NARROWEST = 20
 USUAL_WIDTH = 80
+# What reports draw with, for streams that cannot show it.
+PLAIN = str.maketrans({"…": "...", "·": "-", "├": "|", "└": "`", "─": "-", "│": "|", "━": "-", "╸": "-", "╺": " "})
 ATTRIBUTES = frozenset({"bold", "dim", "underline", "italic", "reverse"})
 
 
@@ -71,33 +74,30 @@ class Terminal:
             )
         return self._console
 
-    def print(self, text: object = "", *, style: str = "") -> None:
-        """Print text and a line break.
+    def print(self, *parts: object, style: str = "") -> None:
+        """Print parts with a space between them, and a line break.
 
         Args:
-            text: control characters in it are escaped, but for line breaks.
-            style: words such as "bold red" or "dim"; without colours they do nothing.
+            parts: texts, or pairs of a text and its style; control characters are escaped, but for
+                line breaks.
+            style: of the parts that have none: words such as "bold red" or "dim"; without colours
+                they do nothing.
         """
-        line = printable(str(text))
-        self.write((self.styled(line, style) if style else line) + "\n")
+        pairs = [part if isinstance(part, tuple) else (part, style) for part in parts]
+        self.write(" ".join(self._styled(printable(str(text)), own) for text, own in pairs) + "\n")
 
     def section(self, title: str, *, style: str = "bold", line: str = "=") -> None:
         """Print a title in the middle of a line that is as wide as the terminal."""
-        text = f" {printable(title)} "
-        free = self.width - len(text)
-        self.print(f"{line * max(free // 2, 2)}{text}{line * max(free - free // 2, 2)}", style=style)
+        self.print(ruled(title, self.width, line), style=style)
 
-    def styled(self, text: str, style: str) -> str:
-        """Return text with the codes of a style around it, where the terminal shows colours."""
+    def _styled(self, text: str, style: str) -> str:
         if not self.has_color or not style:
             return text
-        from click import style as click_style
+        from click import style as in_color
 
         words = style.split()
         colors = [word for word in words if word not in ATTRIBUTES]
-        return click_style(
-            text, fg=colors[0] if colors else None, **{word: True for word in words if word in ATTRIBUTES}
-        )
+        return in_color(text, fg=colors[0] if colors else None, **{word: True for word in words if word in ATTRIBUTES})
 
     def write(self, text: str) -> None:
         """Write text as it is; above the painted rows, where there are any."""
@@ -122,7 +122,7 @@ class Terminal:
             self.stream.flush()
         except UnicodeEncodeError:
             encoding = self.stream.encoding or "ascii"
-            self.put(text.encode(encoding, "backslashreplace").decode(encoding))
+            self.put(text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding))
         except BlockingIOError:
             pass  # a full pipe that somebody made non-blocking: this text is lost, the next may pass
         except (OSError, ValueError):
@@ -154,11 +154,29 @@ class _Safe:
         return self._terminal.is_terminal
 
 
+def ruled(title: str, width: int, line: str = "=") -> str:
+    """Return a title in the middle of a line."""
+    free = width - len(title) - 2
+    return f"{line * max(free // 2, 2)} {title} {line * max(free - free // 2, 2)}"
+
+
+def padded(text: str, width: int) -> str:
+    """Return text with spaces after it, up to a width in columns; wide characters take two."""
+    return text + " " * (width - columns(text))
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
 def printable(text: str) -> str:
     """Return text with control characters escaped, but for line breaks; tabs become spaces."""
     if text.isprintable():
         return text
-    lines = text.expandtabs(8).split("\n")
+    lines = text.replace("\r\n", "\n").expandtabs(8).split("\n")
     return "\n".join(line if line.isprintable() else shown(line, len(line)) for line in lines)
 
 

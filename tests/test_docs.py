@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 import flowbuilder
+from docs.generate import outdated
+from docs.hook_page import hooks
 from docs.snippets import Command, blocks, commands, execute, matches
-from flowbuilder import hookspecs
+from flowbuilder import errors
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GENERATED = {"cli.md", "api.md", "hooks.md"}
-LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]+))?\)")
-# What a reader types once, on their own machine; that it names what exists is checked instead.
-NOT_RUN = ("pip ", "make ", "cd ", "git ", "source ", "python -m venv ", "python3 -m venv ")
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+GENERATED = {"api.md", "cli.md", "hooks.md", "settings.md"}
+CODE = re.compile(r"```.*?^```$|`[^`\n]+`", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+# What a reader types once, on a machine of their own.
+NOT_RUN = ("pip install ", "make ", "source ", "python3 -m venv ")
+WORDS = (
+    "step", "workflow", "definition", "input", "provider", "resource", "registry", "collect", "plan", "batch", "run",
+    "attempt", "item", "executor", "engine", "lane", "result", "status", "timeout", "priority", "upstream / downstream",
+    "hook", "hookspec", "hookimpl", "plugin", "built-in plugin", "flow file", "run store", "resume", "rerun", "tags",
+)  # fmt: skip
+SYNONYMS = re.compile(r"\b(?:task|job|stage|listener|callback|handler|util|helper)s?\b", re.I)
 
 
 def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_the_snippets_of_a_page_run_and_print_what_it_shows(page: Path, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.flowbuilder]\n", encoding="utf-8")
     exit_code = 0
-    for block in blocks(page.read_text(encoding="utf-8")):
+    for block in blocks(text_of(page)):
         if block.title:
             (tmp_path / block.title).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / block.title).write_text(block.text, encoding="utf-8")
-        if block.language == "console":
-            for command in commands(block):
-                exit_code = check(command, tmp_path, exit_code)
+        for command in commands(block):
+            exit_code = check(command, tmp_path, exit_code)
     assert exit_code == 0, "the last command failed, and the page does not say so with echo $?"
 
 
@@ -55,8 +65,8 @@ def check(command: Command, folder: Path, previous: int) -> int:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_every_python_block_is_a_file_that_something_on_its_page_uses(page: Path) -> None:
-    found = list(blocks(page.read_text(encoding="utf-8")))
+def test_every_python_block_is_a_file_that_its_page_uses(page: Path) -> None:
+    found = list(blocks(text_of(page)))
     typed = "\n".join(block.text for block in found if block.language in ("console", "python"))
     for block in found:
         # "py" marks a signature, which only generated pages show.
@@ -64,18 +74,78 @@ def test_every_python_block_is_a_file_that_something_on_its_page_uses(page: Path
         if block.language == "python":
             stem = Path(block.title).stem
             is_test = stem.startswith("test_") and "$ pytest" in typed
-            assert stem and (is_test or re.search(rf"\b{re.escape(stem)}\b", typed)), block.text
+            is_found = re.search(r"^\$ flowbuilder \w+(?: -|$)", typed, re.M) is not None
+            assert is_test or is_found or re.search(rf"\b{stem}\b", typed), f"nothing runs {block.title or block.text}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_what_is_not_run_names_what_exists(page: Path) -> None:
+    makefile = text_of(ROOT / "Makefile")
+    for block in blocks(text_of(page)):
+        for command in commands(block):
+            if command.line.startswith("make "):
+                assert f"\n{command.line.removeprefix('make ')}:" in makefile
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for target, anchor in LINK.findall(re.sub(r"```.*?^```", "", text, flags=re.M | re.S)):
+    for target, anchor in LINK.findall(CODE.sub("", text_of(page))):
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{named(page)} links to {target}"
         assert not anchor or anchor in anchors(file), f"{named(page)} links to {target}#{anchor}"
 
 
 def anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
-    return {re.sub(r"[^\w]+", "-", re.sub(r"[`'’:…(),.?]", "", heading).strip().lower()).strip("-") for heading in headings}
+    headings = re.findall(r"^#+ (.+)$", text_of(page), flags=re.M)
+    plain = (re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings)
+    return {re.sub(r"[\s-]+", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_page_uses_the_words_of_the_glossary(page: Path) -> None:
+    prose = CODE.sub("", text_of(page)).replace("Elsewhere it may be called a task.", "")
+
+    assert SYNONYMS.findall(prose) == []
+
+
+def test_the_glossary_has_every_word() -> None:
+    terms = re.findall(r"^\*\*(.+)\*\*$", text_of(DOCS / "reference" / "glossary.md"), re.M)
+
+    assert terms == sorted(WORDS)
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    assert outdated() == [], "run: python -m docs.generate"
+
+
+def test_the_api_page_has_every_public_name_and_error() -> None:
+    page = text_of(DOCS / "reference" / "api.md")
+    headings = re.findall(r"^### (.+)$", page, re.M)
+
+    assert set(flowbuilder.__all__) <= set(headings)
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.FlowBuilderError):
+            assert f"| `{name}` |" in page or f"### {name}\n" in page
+
+
+def test_every_hook_is_in_the_reference_and_in_the_diagram() -> None:
+    page, diagram = text_of(DOCS / "reference" / "hooks.md"), text_of(DOCS / "assets" / "hook-order.svg")
+
+    for hook in hooks():
+        assert f"### {hook.name}\n" in page
+        assert f">{hook.name.removeprefix('flowbuilder_')}<" in diagram
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = text_of(ROOT / "mkdocs.yml")
+
+    for page in DOCS.rglob("*.md"):
+        assert f" {page.relative_to(DOCS)}\n" in navigation
+
+
+def test_a_pattern_stands_for_lines_text_and_times() -> None:
+    printed = ("root: here", "one", "two", "3 succeeded in 0.42 s")
+
+    assert matches(("root: …", "…", "3 succeeded in 1.00 s"), printed)
+    assert not matches(("root: …", "3 succeeded in 1.00 s"), printed)
+    assert not matches(("…", "4 succeeded in 1.00 s"), printed)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import tokenize
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -26,9 +28,9 @@ class Function(NamedTuple):
 class Measure:
     """What one file holds.
 
-    ``complexity`` is the sum over its functions plus the branches at module level; ``comments`` are
-    lines with nothing but a comment. ``error`` says why a file could not be read or parsed: then
-    only its lines are counted.
+    ``complexity`` is the sum over its functions plus the branches outside of them; ``comments``
+    are lines with nothing but a comment. ``error`` says why a file could not be read or parsed:
+    then only its lines are counted.
     """
 
     path: Path
@@ -40,11 +42,6 @@ class Measure:
     functions: tuple[Function, ...] = ()
     error: str = ""
 
-    @property
-    def longest(self) -> Function | None:
-        """The function with the most lines."""
-        return max(self.functions, key=lambda one: one.lines, default=None)
-
 
 def measured(path: Path) -> Measure:
     """Measure one file; one that cannot be read or parsed gives a measure with ``error``."""
@@ -52,27 +49,30 @@ def measured(path: Path) -> Measure:
         source = path.read_bytes()
     except OSError as error:
         return Measure(path=path, error=error.strerror or str(error))
-    rows = [row.strip() for row in source.splitlines()]
-    blank = rows.count(b"")
+    rows = source.splitlines()
+    blank = sum(not row.strip() for row in rows)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old string escapes are the file's own business
-            tree = ast.parse(source)
+        tree = _parsed(source)
     except UNPARSABLE as error:
-        comments = sum(row.startswith(b"#") for row in rows)
-        return Measure(path=path, lines=len(rows), blank=blank, comments=comments, error=_told(error))
-    nodes = list(ast.walk(tree))
-    inside = _inside_strings(nodes)
-    functions, at_module_level = _functions(tree)
+        return Measure(path=path, lines=len(rows), blank=blank, error=_told(error))
+    survey = _Survey()
+    survey.walk(tree)
+    functions = survey.functions()
     return Measure(
         path=path,
         lines=len(rows),
         blank=blank,
-        comments=sum(row.startswith(b"#") and at not in inside for at, row in enumerate(rows, 1)),
-        classes=sum(isinstance(node, ast.ClassDef) for node in nodes),
-        complexity=at_module_level + sum(one.complexity for one in functions),
+        comments=_comments(rows, survey.inside_strings),
+        classes=survey.classes,
+        complexity=sum(survey.ways),
         functions=tuple(functions),
     )
+
+
+def _parsed(source: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old string escapes are the file's own business
+        return ast.parse(source)
 
 
 def _told(error: BaseException) -> str:
@@ -81,39 +81,53 @@ def _told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _inside_strings(nodes: list[ast.AST]) -> set[int]:
-    """Return the lines that only go on with a string, where a # starts no comment."""
-    found: set[int] = set()
-    for node in nodes:
-        if isinstance(node, ast.Constant | ast.JoinedStr):
-            found.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
-    return found
+def _comments(rows: Sequence[bytes], inside_strings: set[int]) -> int:
+    """Count the lines with nothing but a comment."""
+    hashed = {number for number, row in enumerate(rows, 1) if row.lstrip().startswith(b"#")}
+    if hashed.isdisjoint(inside_strings):
+        return len(hashed)
+    # A # on a line within a string may begin a comment between two parts of it: only the slow tokenizer knows.
+    tokens = tokenize.tokenize((row + b"\n" for row in rows).__next__)
+    return len(hashed & {token.start[0] for token in tokens if token.type == tokenize.COMMENT})
 
 
-def _functions(tree: ast.Module) -> tuple[list[Function], int]:
-    """Return the functions of a module in the order they are written, and the branches outside them."""
-    places: list[tuple[str, int, int]] = [("", 0, 0)]
-    branches = [0]
-    stack: list[tuple[ast.AST, str, int]] = [(tree, "", 0)]
-    while stack:
-        node, prefix, owner = stack.pop()
-        branches[owner] += _branches(node)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            owner = len(places)
-            places.append((prefix + node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1))
-            branches.append(1)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            prefix = f"{prefix}{node.name}."
-        stack += [(child, prefix, owner) for child in ast.iter_child_nodes(node)]
-    return sorted(_rows(places, branches), key=lambda one: one.line), branches[0]
+@dataclass(slots=True)
+class _Survey:
+    """What one walk over a syntax tree finds; place 0 is the module, the others are its functions."""
+
+    places: list[tuple[str, int, int]] = field(default_factory=lambda: [("", 0, 0)])
+    ways: list[int] = field(default_factory=lambda: [0])
+    classes: int = 0
+    inside_strings: set[int] = field(default_factory=set)
+
+    def walk(self, tree: ast.Module) -> None:
+        """Look at every node, without recursion: generated code nests deeply."""
+        stack: list[tuple[ast.AST, str, int]] = [(tree, "", 0)]
+        while stack:
+            node, prefix, place = stack.pop()
+            self.ways[place] += _more_ways(node)
+            if isinstance(node, FUNCTIONS):
+                place = self._enter(node, prefix)
+                prefix = f"{prefix}{node.name}."
+            elif isinstance(node, ast.ClassDef):
+                self.classes += 1
+                prefix = f"{prefix}{node.name}."
+            elif isinstance(node, ast.Constant | ast.JoinedStr):
+                self.inside_strings.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+            stack += [(child, prefix, place) for child in ast.iter_child_nodes(node)]
+
+    def _enter(self, node: ast.FunctionDef | ast.AsyncFunctionDef, prefix: str) -> int:
+        self.places.append((prefix + node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1))
+        self.ways.append(1)
+        return len(self.places) - 1
+
+    def functions(self) -> list[Function]:
+        """Return the functions in the order they are written."""
+        found = [Function(*place, ways) for place, ways in zip(self.places, self.ways, strict=True)]
+        return sorted(found[1:], key=lambda function: function.line)
 
 
-def _rows(places: list[tuple[str, int, int]], branches: list[int]) -> Iterator[Function]:
-    for (name, line, lines), complexity in list(zip(places, branches, strict=True))[1:]:
-        yield Function(name, line, lines, complexity)
-
-
-def _branches(node: ast.AST) -> int:
+def _more_ways(node: ast.AST) -> int:
     """Return how many ways more there are through the code because of one node."""
     if isinstance(node, BRANCHES):
         return 1

@@ -14,33 +14,43 @@ from typing import NamedTuple
 from examples.code_report.measure import Function, Measure
 
 STEPS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51)
-MOST_COMPLEX = 25
+MOST_COMPLEX = 20
 COMPLEX = 10
 
 
 class Bar(NamedTuple):
-    """How many functions have a complexity from ``low`` up to the next bar."""
+    """The functions whose complexity is from ``low`` up to the next bar, and the sum of it."""
 
     label: str
     low: int
     functions: int
+    complexity: int
 
 
-class Package(NamedTuple):
-    """The files of one folder below the root."""
-
-    name: str
-    files: int
-    lines: int
-    code: int
-
-
-class Dot(NamedTuple):
-    """One file by its size and complexity."""
+class File(NamedTuple):
+    """One file that parsed; ``mean`` is the mean complexity of its functions, 0 without any."""
 
     path: str
     lines: int
+    functions: int
     complexity: int
+    mean: float
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition(os.sep)[2]
+
+
+class Package(NamedTuple):
+    """The files of one folder below the root; ``complex_functions`` are above ``COMPLEX``."""
+
+    name: str
+    files: tuple[File, ...]
+    lines: int
+    code: int
+    functions: int
+    complex_functions: int
 
 
 class Found(NamedTuple):
@@ -54,10 +64,10 @@ class Found(NamedTuple):
 class Summary:
     """The numbers of one report; paths are relative to ``root``, ``broken`` holds path and reason."""
 
-    root: str
+    root: Path
     files: int
     lines: int
-    blank: int
+    code: int
     comments: int
     classes: int
     functions: int
@@ -65,15 +75,9 @@ class Summary:
     complex_functions: int
     bars: tuple[Bar, ...]
     packages: tuple[Package, ...]
-    dots: tuple[Dot, ...]
     most_complex: tuple[Found, ...]
     longest: Found | None
     broken: tuple[tuple[str, str], ...]
-
-    @property
-    def code(self) -> int:
-        """Lines that are neither blank nor comment."""
-        return self.lines - self.blank - self.comments
 
 
 def summed_up(root: Path, measures: Sequence[Measure]) -> Summary:
@@ -81,18 +85,17 @@ def summed_up(root: Path, measures: Sequence[Measure]) -> Summary:
     found = [Found(_below(root, one.path), function) for one in measures for function in one.functions]
     complexities = [one.function.complexity for one in found]
     return Summary(
-        root=str(root),
+        root=root,
         files=len(measures),
         lines=sum(one.lines for one in measures),
-        blank=sum(one.blank for one in measures),
+        code=sum(map(_code, measures)),
         comments=sum(one.comments for one in measures),
         classes=sum(one.classes for one in measures),
         functions=len(found),
         median_complexity=statistics.median(complexities) if complexities else 0,
-        complex_functions=sum(one > COMPLEX for one in complexities),
+        complex_functions=_complex(complexities),
         bars=_bars(complexities),
         packages=_packages(root, measures),
-        dots=tuple(Dot(_below(root, one.path), one.lines, one.complexity) for one in measures if not one.error),
         most_complex=tuple(sorted(found, key=lambda one: -one.function.complexity)[:MOST_COMPLEX]),
         longest=max(found, key=lambda one: one.function.lines, default=None),
         broken=tuple((_below(root, one.path), one.error) for one in measures if one.error),
@@ -103,12 +106,22 @@ def _below(root: Path, path: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
+def _code(measure: Measure) -> int:
+    return measure.lines - measure.blank - measure.comments
+
+
+def _complex(complexities: Iterable[int]) -> int:
+    return sum(one > COMPLEX for one in complexities)
+
+
 def _bars(complexities: Iterable[int]) -> tuple[Bar, ...]:
-    counts = [0] * len(STEPS)
+    counts, sums = [0] * len(STEPS), [0] * len(STEPS)
     for one in complexities:
-        counts[bisect_right(STEPS, one) - 1] += 1
+        step = bisect_right(STEPS, one) - 1
+        counts[step] += 1
+        sums[step] += one
     labels = [_label(low, high) for low, high in pairwise(STEPS)]
-    return tuple(map(Bar, [*labels, f"{STEPS[-1]}+"], STEPS, counts))
+    return tuple(map(Bar, [*labels, f"{STEPS[-1]}+"], STEPS, counts, sums))
 
 
 def _label(low: int, high: int) -> str:
@@ -122,10 +135,23 @@ def _packages(root: Path, measures: Sequence[Measure]) -> tuple[Package, ...]:
     for one in measures:
         parts = one.path.relative_to(shared).parts
         groups.setdefault(parts[0] if len(parts) > 1 else f"{shared.name or shared}/*.py", []).append(one)
-    rows = [_package(name, group) for name, group in groups.items()]
+    rows = [_package(name, root, group) for name, group in groups.items()]
     return tuple(sorted(rows, key=lambda row: (-row.lines, row.name)))
 
 
-def _package(name: str, group: Sequence[Measure]) -> Package:
-    lines = sum(one.lines for one in group)
-    return Package(name, len(group), lines, lines - sum(one.blank + one.comments for one in group))
+def _package(name: str, root: Path, group: Sequence[Measure]) -> Package:
+    complexities = [function.complexity for one in group for function in one.functions]
+    return Package(
+        name=name,
+        files=tuple(_file(root, one) for one in group if not one.error),
+        lines=sum(one.lines for one in group),
+        code=sum(map(_code, group)),
+        functions=len(complexities),
+        complex_functions=_complex(complexities),
+    )
+
+
+def _file(root: Path, measure: Measure) -> File:
+    complexities = [function.complexity for function in measure.functions]
+    mean = statistics.fmean(complexities) if complexities else 0.0
+    return File(_below(root, measure.path), measure.lines, len(complexities), measure.complexity, mean)

@@ -40,7 +40,7 @@ def flowbuilder_add_options(command: click.Command) -> None:
 @hookimpl
 def flowbuilder_configure(config: Settings) -> None:
     """Begin to capture, unless ``-s`` was given."""
-    if not config.options.get("no_capture"):
+    if config.command == "run" and not config.options.get("no_capture"):
         capture = Capture(config.terminal.pass_on)
         capture.start()
         config.plugins.register(capture, NAME)

@@ -27,6 +27,8 @@ STYLES = {
 
 def print_ending(terminal: Terminal, results: Sequence[RunResult[Any]], level: int) -> None:
     """Print what was skipped, the notes and the value of each run, unless quiet; then the counts."""
+    if not results:
+        return
     if level >= 0:
         for result in results:
             _print_skipped(terminal, result, level)

@@ -2,85 +2,87 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from flowbuilder import RunResult, Section, Status, StepResult, Terminal
 from flowbuilder.builtin.tracebacks import Line, error_lines
 from flowbuilder.errors import error_line, shown
+from flowbuilder.terminal import ruled
 
 FAILED = (Status.FAILED, Status.TIMED_OUT)
-LINES_IN_ALL = 120
+LINES_IN_ALL = 110
 LINES_OF_AN_ERROR = 40
 LINES_OF_OUTPUT = 12
 ITEMS_IN_FULL = 3
 NAMED = 20
 LINE_LENGTH = 500
 
-Failure = tuple[str, StepResult[Any]]  # the workflow's name and the step's result
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Something that failed, its error and what it printed; ``step`` is the step that it belongs to."""
+
+    title: str
+    step: str
+    error: BaseException | None
+    sections: tuple[Section, ...] = ()
 
 
-def failures_of(result: RunResult[Any]) -> Iterator[StepResult[Any]]:
-    """Yield what failed: steps, and of mapped steps the items."""
+def failures_of(result: RunResult[Any], prefix: str = "") -> Iterator[Failure]:
+    """Yield what failed: steps, of mapped steps the items, and then what belongs to no step, such as tear-downs."""
+    strays = {id(error): error for error in result.errors}
     for step in result.steps.values():
         items = [item for item in step.items or () if item.status in FAILED]
-        if items:
-            yield from items
-        elif step.status in FAILED:
-            yield step
+        for one in items or [step]:
+            strays.pop(id(one.error), None)
+            if one.status in FAILED:
+                yield Failure(title=prefix + _title(one), step=step.name, error=one.error, sections=one.sections)
+    for error in strays.values():
+        yield Failure(title=f"{prefix}after the steps", step="", error=error)
+
+
+def _title(step: StepResult[Any]) -> str:
+    return f"{shown(step.name)}, attempt {step.attempts}" if step.attempts > 1 else shown(step.name)
 
 
 def print_failures(terminal: Terminal, results: Sequence[RunResult[Any]], *, is_bounded: bool) -> None:
-    """Print every failure; when bounded, the first ones in full and the next ones by name, in at most 150 lines."""
-    found = [(result, step) for result in results for step in failures_of(result)]
-    strays = [(result, error) for result in results for error in _strays(result)]
-    if not found and not strays:
+    """Print every failure; when bounded, the first ones in full and the next ones by name, in some 140 lines."""
+    several = len(results) > 1
+    found = [one for run in results for one in failures_of(run, f"{shown(run.workflow)}: " if several else "")]
+    if not found:
         return
     terminal.section("failures")
-    left = LINES_IN_ALL if is_bounded else 10**9
-    shown_in_full = 0
-    for result, step in found:
-        lines = list(_lines(result, step, len(results) > 1, is_bounded))
-        if shown_in_full and len(lines) > left:
-            break
-        _print(terminal, lines)
-        left -= len(lines)
-        shown_in_full += 1
-    _name(terminal, found[shown_in_full:])
-    for result, error in strays[:5]:
-        terminal.section(f"after the steps of {result.workflow}", style="bold red", line="-")
-        _print(terminal, islice(error_lines(error), LINES_OF_AN_ERROR))
+    rest = _print_in_full(terminal, found) if is_bounded else _print_all(terminal, found)
+    for one in rest[:NAMED]:
+        error = shown(error_line(one.error).partition("\n")[0], 200) if one.error is not None else ""
+        terminal.print((one.title, "red"), error)
+    if len(rest) > NAMED:
+        terminal.print(f"… and {len(rest) - NAMED:,} more failures; -v shows all", style="red")
 
 
-def _strays(result: RunResult[Any]) -> list[BaseException]:
-    """Return the errors that belong to no step, such as those of a provider's tear-down."""
-    known = {id(one.error) for step in result.steps.values() for one in (step, *(step.items or ()))}
-    return [error for error in result.errors if id(error) not in known]
+def _print_in_full(terminal: Terminal, found: Sequence[Failure]) -> list[Failure]:
+    """Print what fits, of the items of one step only a few, and return the rest."""
+    left, seen, rest = LINES_IN_ALL, Counter[str](), []
+    for one in found:
+        seen[one.step] += 1
+        lines = list(_lines(one, terminal.width, LINES_OF_AN_ERROR)) if left and seen[one.step] <= ITEMS_IN_FULL else []
+        if lines and len(lines) <= left:
+            _print(terminal, lines)
+            left -= len(lines)
+        else:
+            left = 0 if lines else left
+            rest.append(one)
+    return rest
 
 
-def _lines(result: RunResult[Any], step: StepResult[Any], several: bool, is_bounded: bool) -> Iterator[Line]:
-    tries = f", attempt {step.attempts}" if step.attempts > 1 else ""
-    yield f"-- {f'{result.workflow}: ' if several else ''}{shown(step.name)}{tries} --", "bold red"
-    if step.error is not None:
-        lines = error_lines(step.error)
-        yield from islice(lines, LINES_OF_AN_ERROR if is_bounded else None)
-        rest = sum(1 for _ in lines)
-        if rest:
-            yield f"… {rest:,} more lines", "dim"
-    for section in step.sections:
-        yield from _section(section, is_bounded)
-    yield "", ""
-
-
-def _section(section: Section, is_bounded: bool) -> Iterator[Line]:
-    lines = section.text.rstrip("\n").split("\n")
-    cut = len(lines) - LINES_OF_OUTPUT if is_bounded else 0
-    yield f"-- captured {shown(section.title)} --", "bold"
-    if cut > 0:
-        yield f"… {cut:,} lines before", "dim"
-    for line in lines[max(cut, 0) :]:
-        yield shown(line.expandtabs(8), LINE_LENGTH), ""
+def _print_all(terminal: Terminal, found: Sequence[Failure]) -> list[Failure]:
+    for one in found:
+        _print(terminal, _lines(one, terminal.width, None))
+    return []
 
 
 def _print(terminal: Terminal, lines: Iterator[Line] | Sequence[Line]) -> None:
@@ -88,10 +90,24 @@ def _print(terminal: Terminal, lines: Iterator[Line] | Sequence[Line]) -> None:
         terminal.print(text, style=style)
 
 
-def _name(terminal: Terminal, rest: Sequence[tuple[RunResult[Any], StepResult[Any]]]) -> None:
-    """Print a line for each failure that is not shown in full, and how many have not even that."""
-    for _, step in rest[:NAMED]:
-        error = shown(error_line(step.error), 120) if step.error else ""
-        terminal.print(f"{shown(step.name)}: {error}", style="red")
-    if len(rest) > NAMED:
-        terminal.print(f"… and {len(rest) - NAMED:,} more failures", style="red")
+def _lines(failure: Failure, width: int, limit: int | None) -> Iterator[Line]:
+    yield ruled(failure.title, width, "-"), "bold red"
+    if failure.error is not None:
+        lines = error_lines(failure.error)
+        yield from islice(lines, limit)
+        rest = sum(1 for _ in lines)
+        if rest:
+            yield f"… {rest:,} more lines", "dim"
+    for section in failure.sections:
+        yield from _section(section, LINES_OF_OUTPUT if limit else None)
+    yield "", ""
+
+
+def _section(section: Section, limit: int | None) -> Iterator[Line]:
+    lines = section.text.rstrip("\n").split("\n")
+    yield f"captured {shown(section.title)}:", "bold"
+    if limit is not None and len(lines) > limit:
+        yield f"  … {len(lines) - limit:,} lines before", "dim"
+        lines = lines[-limit:]
+    for line in lines:
+        yield f"  {shown(line.expandtabs(8), LINE_LENGTH)}", ""

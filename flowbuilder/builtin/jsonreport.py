@@ -30,7 +30,7 @@ def flowbuilder_add_options(command: click.Command) -> None:
 @hookimpl
 def flowbuilder_configure(config: Settings) -> None:
     """Register the report, if it is wanted."""
-    path = config.options.get("json_file")
+    path = config.options.get("json_file") if config.command == "run" else None
     if path == "-":
         config.plugins.register(JsonToStdout(config), NAME)
     elif path:

@@ -34,7 +34,7 @@ def flowbuilder_add_options(command: click.Command) -> None:
 @hookimpl
 def flowbuilder_configure(config: Settings) -> None:
     """Register the report, if it is wanted."""
-    path = config.options.get("junitxml")
+    path = config.options.get("junitxml") if config.command == "run" else None
     if path:
         config.plugins.register(JUnitXml(ReportFile("--junitxml", path)), "junitxml-report")
 

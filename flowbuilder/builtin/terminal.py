@@ -2,120 +2,190 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import click
 
-from flowbuilder import RunInfo, RunResult, Settings, StepInfo, StepResult, Terminal, hookimpl
+from flowbuilder import RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
 from flowbuilder.builtin.ending import print_ending
 from flowbuilder.builtin.failures import print_failures
+from flowbuilder.builtin.lines import Lines
+from flowbuilder.builtin.painter import Painter
+from flowbuilder.builtin.rows import Rows, whole_name
 from flowbuilder.builtin.wording import counted, in_seconds
 from flowbuilder.errors import error_line, shown
 
 NAME = "terminal-report"
+SILENT, QUIET, USUAL, VERBOSE = -2, -1, 0, 1
+# So many ended steps are told line by line where rows are painted, too: more would only scroll past.
+STEPS_TOLD_ABOVE_ROWS = 100
+ALIKE_TOLD = 10
 
 
 @hookimpl
 def flowbuilder_add_options(command: click.Command) -> None:
     """Add ``-q`` and ``-v``."""
-    command.params.append(
-        click.Option(["-q", "--quiet"], count=True, help="Show only failures and the counts; twice: nothing at all.")
-    )
-    command.params.append(
-        click.Option(
-            ["-v", "--verbose"], count=True, help="Show each item, each start, and every skip with its reason."
-        )
-    )
+    command.params += [
+        click.Option(["-q", "--quiet"], count=True, help="Show only failures and the counts; twice: nothing at all."),
+        click.Option(["-v", "--verbose"], count=True, help="Show each item, start and skip, and all of each failure."),
+    ]
 
 
 @hookimpl
 def flowbuilder_configure(config: Settings) -> None:
     """Register the report, unless it is silenced."""
     level = int(config.options.get("verbose") or 0) - int(config.options.get("quiet") or 0)
-    if level > -2:
+    if config.command == "run" and level > SILENT:
         config.plugins.register(Report(config.terminal, level, config), NAME)
 
 
 class Report:
-    """Reports runs to a terminal; ``level`` is -1 for quiet, 0, or 1 for verbose."""
+    """Reports runs to a terminal; ``level`` is -1 for quiet, 0, or 1 for verbose.
 
-    def __init__(self, terminal: Terminal, level: int = 0, config: Settings | None = None) -> None:
+    Where it is a terminal that people look at, what runs is painted in rows at its bottom.
+    """
+
+    def __init__(self, terminal: Terminal, level: int = USUAL, config: Settings | None = None) -> None:
         self._terminal = terminal
         self._level = level
         self._config = config
-        self._done = 0
-        self._total = 0
-        self._width = 0
+        self._paints = terminal.is_terminal and level >= USUAL
+        self._rows = Rows()
+        self._lines = Lines(terminal, self._rows)
+        self._painter: Painter | None = None
+        self._alike: Counter[str] = Counter()
+
+    # Before the runs.
 
     @hookimpl
     def flowbuilder_collection_finish(self) -> None:
         """Print the header."""
-        if self._config is not None and self._level >= 0:
-            self._print_header(self._config)
+        config = self._config
+        if config is None:
+            return
+        # Where steps print at once, or by themselves, rows would be torn apart.
+        self._paints = self._paints and config.plugins.has_plugin("captured-output")
+        if self._level >= USUAL:
+            self._print_header(config)
 
     def _print_header(self, config: Settings) -> None:
         from flowbuilder import __version__
 
+        python = ".".join(map(str, sys.version_info[:3]))
         backend = config.options.get("backend")
-        self._terminal.print(
-            f"flowbuilder {__version__}, python {platform.python_version()}{f', {backend}' if backend else ''}"
-        )
-        self._terminal.print(f"root: {shown(config.root)}")
+        self._terminal.print(f"flowbuilder {__version__}, python {python}{f', {backend}' if backend else ''}")
+        self._terminal.print(f"root: {shown(config.root, 500)}")
         for lines in reversed(config.plugins.hook.flowbuilder_report_header(config=config)):
             for line in [lines] if isinstance(lines, str) else lines:
                 self._terminal.print(line)
 
+    # While they run; all on the hook thread.
+
     @hookimpl
     def flowbuilder_run_start(self, run: RunInfo) -> None:
-        """Name the workflow."""
-        names = [step.name for step in run.plan.steps]
-        self._done, self._total = 0, len(names)
-        self._width = min(max((len(name) for name in names), default=0), 40)
-        if self._level >= 0:
-            self._terminal.print(f"{shown(run.workflow)}: {counted(self._total, 'step')}", style="bold")
+        """Name the workflow, and begin to paint."""
+        self._rows.run_started(run)
+        self._lines.align([step.name for step in run.plan.steps])
+        self._alike.clear()
+        if self._level >= USUAL:
+            steps = counted(len(run.plan.steps), "step")
+            self._terminal.print(f"\n{shown(run.workflow)}, {steps}", style="bold")
+        if self._paints and self._painter is None:
+            self._painter = Painter(self._terminal, self._lines.picture)
+            self._painter.start()
 
     @hookimpl
-    def flowbuilder_step_start(self, step: StepInfo, attempt: int) -> None:
-        """Print a start, if verbose."""
-        if self._level > 0:
-            self._line("start", step.name, "", f"attempt {attempt}" if attempt > 1 else "", "dim")
+    def flowbuilder_step_start(self, run: RunInfo, step: StepInfo, attempt: int) -> None:
+        """Show a start."""
+        self._rows.step_started(run, step, attempt)
+        if self._is_verbose:
+            self._lines.tell("start", step.name, detail=f"attempt {attempt}" if attempt > 1 else "")
 
     @hookimpl
-    def flowbuilder_step_finish(self, step: StepInfo, result: StepResult[Any]) -> None:
-        """Print a success."""
-        if step.item is None:
-            self._done += 1
-        if self._level > 0 or (self._level == 0 and step.item is None):
-            items = counted(len(result.items), "item") if result.items is not None else ""
-            self._line("success", step.name, in_seconds(result.duration or 0.0), items, "green")
+    def flowbuilder_step_retry(
+        self, run: RunInfo, step: StepInfo, attempt: int, error: BaseException, delay: float
+    ) -> None:
+        """Show that a step waits for its next attempt."""
+        self._rows.step_waits(run, step, delay)
+        if self._is_verbose:
+            self._lines.tell("retry", step.name, detail=f"in {in_seconds(delay)}, after {error_line(error)}")
 
     @hookimpl
-    def flowbuilder_step_error(self, step: StepInfo, result: StepResult[Any]) -> None:
-        """Print a failure."""
-        if step.item is None:
-            self._done += 1
-        if self._level >= 0:
+    def flowbuilder_step_finish(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
+        """Show a success."""
+        self._rows.step_ended(run, step, failed=False)
+        if self._is_verbose or self._wants_line(step):
+            self._lines.tell("success", step.name, result.duration, _remarks(result))
+
+    @hookimpl
+    def flowbuilder_step_error(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
+        """Show a failure, a time-out or a cancellation; of the items of a step the first few."""
+        cancelled = result.status is Status.CANCELLED
+        self._rows.is_stopping = self._rows.is_stopping or cancelled
+        self._rows.step_ended(run, step, failed=not cancelled)
+        is_one_of_few = step.item is None or self._is_one_of_few(f"{result.status} {whole_name(step)}")
+        if self._is_verbose or (self._level == USUAL and is_one_of_few):
             error = result.reason or (error_line(result.error) if result.error else "")
-            self._line(str(result.status), step.name, in_seconds(result.duration or 0.0), error, "red")
+            self._lines.tell(str(result.status), step.name, result.duration, error)
 
     @hookimpl
-    def flowbuilder_step_skip(self, step: StepInfo, reason: str) -> None:
-        """Print a skip."""
-        if step.item is None:
-            self._done += 1
-        if self._level > 0 or (self._level == 0 and step.item is None):
-            self._line("skipped", step.name, "", reason, "yellow")
+    def flowbuilder_step_skip(self, run: RunInfo, step: StepInfo, reason: str) -> None:
+        """Show a skip; of those for one reason the first few."""
+        self._rows.is_stopping = self._rows.is_stopping or reason.startswith("the run was")
+        self._rows.step_ended(run, step, failed=False)
+        if self._is_verbose or (self._wants_line(step) and self._is_one_of_few(reason)):
+            self._lines.tell("skipped", step.name, detail=reason)
 
-    def _line(self, word: str, name: str, time: str, rest: str, style: str) -> None:
-        terminal = self._terminal
-        done = f"[{self._done:>{len(str(self._total))}}/{self._total}]"
-        line = f"{shown(name, 60):<{self._width}} {time:>9}  {shown(rest, 200)}".rstrip()
-        terminal.print(f"{terminal.styled(done, 'dim')} {terminal.styled(f'{word:<9}', style)} {line}")
+    @property
+    def _is_verbose(self) -> bool:
+        return self._level >= VERBOSE
+
+    def _wants_line(self, step: StepInfo) -> bool:
+        """Return whether an end that is no failure gets a line: steps do, unless they are many and rows are painted."""
+        is_calm = not self._paints or self._rows.total <= STEPS_TOLD_ABOVE_ROWS
+        return self._level == USUAL and step.item is None and is_calm
+
+    def _is_one_of_few(self, kind: str) -> bool:
+        self._alike[kind] += 1
+        return self._alike[kind] <= ALIKE_TOLD
 
     @hookimpl
-    def flowbuilder_summary(self, terminal: Terminal, results: Sequence[RunResult[Any]]) -> None:
-        """Print failures and counts."""
-        print_failures(terminal, results, is_bounded=self._level < 1)
-        print_ending(terminal, results, self._level)
+    def flowbuilder_run_finish(self, run: RunInfo) -> None:
+        """Stop painting after the last run."""
+        self._rows.run_ended(run)
+        if self._rows.is_empty:
+            self._stop_painting()
+
+    @hookimpl
+    def flowbuilder_unconfigure(self) -> None:
+        """Leave a clean terminal, also after an internal error."""
+        self._stop_painting()
+
+    def _stop_painting(self) -> None:
+        if self._painter is not None:
+            self._painter.stop()
+            self._painter = None
+
+    # After them.
+
+    @hookimpl(wrapper=True)
+    def flowbuilder_summary(self, terminal: Terminal, results: Sequence[RunResult[Any]]) -> Generator[None, Any, Any]:
+        """Print failures first and counts last, with what other plugins have to say between them."""
+        print_failures(terminal, results, is_bounded=self._level < VERBOSE)
+        try:
+            return (yield)
+        finally:
+            print_ending(terminal, results, self._level)
+
+
+def _remarks(result: StepResult[Any]) -> str:
+    """Return what is remarkable about a success."""
+    parts = [counted(len(result.items), "item")] if result.items is not None else []
+    if result.attempts > 1:
+        parts.append(f"attempt {result.attempts}")
+    if result.error is not None:
+        parts.append(f"rescued from {error_line(result.error)}")
+    return ", ".join(parts)

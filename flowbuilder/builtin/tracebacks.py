@@ -33,6 +33,7 @@ DEPTH = 5
 CAUSES = 10
 MESSAGE_LINES = 20
 LINE_LENGTH = 500
+OWN_NOTE = re.compile(r"step .+, attempt \d+, run [0-9a-f]+")
 REMOTE_FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 
 
@@ -71,6 +72,7 @@ def _is_remote(error: BaseException) -> bool:
 def _block(error: BaseException) -> Iterator[Line]:
     yield from _frames(error)
     yield from _message(error)
+    yield from _notes(error, is_told=True)
     yield from _children(error, 0)
 
 
@@ -80,7 +82,13 @@ def _message(error: BaseException) -> Iterator[Line]:
         yield shown(line, LINE_LENGTH), "bold red"
     if len(lines) > MESSAGE_LINES:
         yield f"… {len(lines) - MESSAGE_LINES:,} more lines", "dim"
+
+
+def _notes(error: BaseException, *, is_told: bool) -> Iterator[Line]:
+    """Yield the notes; where a reader is told already which step it is, without the engine's own."""
     for note in getattr(error, "__notes__", None) or ():
+        if is_told and OWN_NOTE.fullmatch(str(note)):
+            continue
         for line in str(note).split("\n")[:MESSAGE_LINES]:
             yield f"note: {shown(line, LINE_LENGTH)}", ""
 
@@ -102,6 +110,7 @@ def _children(error: BaseException, depth: int) -> Iterator[Line]:
 
 def _child(error: BaseException, depth: int) -> Iterator[Line]:
     yield from _message(error)
+    yield from _notes(error, is_told=False)
     yield from _frames(error)
     if depth < DEPTH:
         yield from _children(error, depth + 1)

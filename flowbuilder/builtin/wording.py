@@ -17,3 +17,8 @@ def in_seconds(seconds: float) -> str:
     if seconds < 5999.5:
         return f"{round(seconds) // 60} min {round(seconds) % 60:02} s"
     return f"{round(seconds / 60) // 60:,} h {round(seconds / 60) % 60:02} min"
+
+
+def in_whole_seconds(seconds: float) -> str:
+    """Return a duration that is still growing: "3 s", "2 min 05 s"; without parts of a second it is calm."""
+    return f"{int(seconds)} s" if seconds < 100 else in_seconds(int(seconds))

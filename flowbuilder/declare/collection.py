@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, Unpack, overload
@@ -25,14 +26,19 @@ Place = tuple[str, str]
 class Collection:
     """Definitions by module, enclosing function and name; the one object that owns them.
 
+    Names are looked up first among what was decorated by this collection or added to it; in a
+    ``lexical`` one, as the package's own registry is, only in the place of whoever asks.
     ``outer`` says for a module which modules, nearest first, its names are looked up in after
     its own (the ``flowconf.py`` of its folder and of the folders above).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lexical: bool = False) -> None:
+        self._lexical = lexical
         self._places: dict[Place, dict[str, Definition]] = {}
-        self._lock = threading.Lock()
-        self.explicit: dict[str, Definition] = {}
+        self._added: dict[str, Definition] = {}
+        self._decorated: dict[tuple[str, str, str], Definition] = {}
+        self._specs: dict[str, object] = {}
+        self._lock = threading.RLock()
         self.outer: dict[str, tuple[str, ...]] = {}
 
     def add(self, thing: Callable[..., Any] | Definition) -> Definition:
@@ -49,9 +55,26 @@ class Collection:
             raise DefinitionError(
                 "this is neither a decorated function nor a definition", got=shown_value(thing), hint="use @step"
             )
+        before = self._added.get(definition.name)
+        if before is not None and before.where != definition.where:
+            raise DuplicateNameError(definition.name, before.where, definition.where)
         self.keep(definition)
-        self.explicit[definition.name] = definition
+        self._added[definition.name] = definition
         return definition
+
+    def own(self) -> Mapping[str, Definition]:
+        """Return what is found by name from every definition planned with this collection.
+
+        That is what was added to it and, unless the collection is lexical, what was decorated by
+        it under a name of its own.
+        """
+        found: dict[str, Definition] = {}
+        clashing: set[str] = set()
+        with self._lock:
+            for one in () if self._lexical else self._decorated.values():
+                if found.setdefault(one.name, one) is not one:
+                    clashing.add(one.name)
+            return {name: one for name, one in found.items() if name not in clashing} | self._added
 
     def keep(self, definition: Definition) -> None:
         """Keep a definition under the place it was written.
@@ -60,6 +83,7 @@ class Collection:
             DuplicateNameError: when its file already has this name in another place.
         """
         with self._lock:
+            self._start_afresh(definition.module)
             names = self._places.setdefault((definition.module, definition.scope), {})
             before = names.get(definition.name)
             # The same line again is a function called twice or a notebook cell run twice: it replaces.
@@ -72,6 +96,17 @@ class Collection:
         with self._lock:
             for place in [place for place in self._places if place[0] == module]:
                 del self._places[place]
+            self._added = {name: one for name, one in self._added.items() if one.module != module}
+            self._decorated = {key: one for key, one in self._decorated.items() if one.module != module}
+
+    def _start_afresh(self, module: str) -> None:
+        """Drop what a module defined before it was reloaded: its lines may have moved since."""
+        spec = getattr(sys.modules.get(module), "__spec__", None)
+        before = self._specs.setdefault(module, spec)
+        if before is not spec:
+            self._specs[module] = spec
+            if before is not None and spec is not None:
+                self.forget(module)
 
     def at(self, module: str, scope: str = "") -> Mapping[str, Definition]:
         """Return what was written in one module, at module level or inside one function."""
@@ -150,8 +185,7 @@ class Collection:
         frame = caller()
 
         def decorate(fn: F) -> F:
-            definition = make_step(fn, frame, **words)
-            return self._added(fn, definition)
+            return self._taken(fn, make_step(fn, frame, **words))
 
         return decorate if fn is None else decorate(fn)
 
@@ -177,7 +211,7 @@ class Collection:
         frame = caller()
 
         def decorate(fn: F) -> F:
-            return self._added(fn, make_workflow(fn, frame, **words))
+            return self._taken(fn, make_workflow(fn, frame, **words))
 
         return decorate if fn is None else decorate(fn)
 
@@ -195,11 +229,13 @@ class Collection:
         frame = caller()
 
         def decorate(fn: F) -> F:
-            return self._added(fn, make_provider(fn, frame, **words))
+            return self._taken(fn, make_provider(fn, frame, **words))
 
         return decorate if fn is None else decorate(fn)
 
-    def _added(self, fn: F, definition: Definition) -> F:
+    def _taken(self, fn: F, definition: Definition) -> F:
         mark(fn, definition)
         self.keep(definition)
+        with self._lock:
+            self._decorated[definition.module, definition.scope, definition.name] = definition
         return fn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -59,6 +60,8 @@ class Conduct:
     async def see_through(self) -> None:
         """Run to the end; ``finished`` is set when the last hook has been told."""
         started = time.monotonic()
+        # Its steps are timed from here: what came before is no part of the run.
+        self.info = replace(self.info, started_at=time.time())
         relay = self._engine.relay
         relay.tell("run_start", run=self.info)
         run = self.run = self._begun()

@@ -8,8 +8,10 @@ import enum
 import inspect
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
+from flowbuilder.declare.signature import annotations_of, unwrapped
 from flowbuilder.errors import listed, shown, shown_value
 
 UNTYPED = (None, inspect.Parameter.empty, Any, object)
@@ -49,6 +51,26 @@ EXAMPLES_BY_NAME = {
 }
 
 
+class Annotations:
+    """The annotations of functions, each function's read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, dict[str, Any]]] = {}
+
+    def of(self, fn: Callable[..., Any] | None, name: str) -> Any:
+        """Return the annotation of one parameter, or of ``return``; None where there is none."""
+        if fn is None:
+            return None
+        plain = unwrapped(fn)
+        if not getattr(plain, "__annotations__", None) and not hasattr(plain, "__wrapped__"):
+            return None
+        known = self._known.get(id(plain))
+        if known is None:
+            # The function is kept, for as long as its id stands for it.
+            known = self._known[id(plain)] = (plain, annotations_of(plain))
+        return type(None) if name in known[1] and known[1][name] is None else known[1].get(name)
+
+
 def bare(note: Any) -> Any:
     """Return an annotation without ``Annotated``, ``NewType``, type aliases and the like."""
     for _ in range(LONGEST_ALIAS):  # an alias may name itself
@@ -80,6 +102,11 @@ def members(note: Any) -> tuple[Any, ...]:
 def origin_of(note: Any) -> Any:
     """Return ``list`` for ``list[int]``, and the annotation itself where it has no arguments."""
     return typing.get_origin(note) or note
+
+
+def list_of(note: Any) -> Any:
+    """Return ``list[note]``, and ``list[Any]`` where the note could not be resolved or is missing."""
+    return types.GenericAlias(list, (Any if note is None or isinstance(note, str) else note,))
 
 
 def item_types(note: Any, count: int) -> list[Any] | None:

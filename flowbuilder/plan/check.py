@@ -2,124 +2,167 @@
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowbuilder.declare.definitions import Definition, ProviderDefinition, StepDefinition
-from flowbuilder.declare.signature import annotations_of, unwrapped
-from flowbuilder.errors import PlanError, UnknownNameError, shown
-from flowbuilder.plan.pieces import Binding, Kind, PlannedStep
+from flowbuilder.declare.definitions import ProviderDefinition, StepDefinition
+from flowbuilder.declare.signature import read_signature, unwrapped
+from flowbuilder.declare.words import refuse_uneven
+from flowbuilder.errors import PlanError, UnknownNameError, shown, shown_value
+from flowbuilder.plan.agree import contradicts, has_no_items, item_of
+from flowbuilder.plan.annotations import Annotations, list_of, type_name
+from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedStep
 
-# Types that plainly are, or are not, one another; any other annotation is left to run time.
-PLAIN = frozenset({int, float, bool, str, bytes, list, dict, tuple, set, Path})
+
+def is_listed(value: object) -> bool:
+    """Return whether a value has items in an order, and their number, to map over."""
+    unfit = isinstance(value, str | bytes | bytearray | set | frozenset | dict)
+    return not unfit and hasattr(value, "__len__") and hasattr(value, "__iter__")
 
 
 class Checks:
-    """Checks definitions in their places; reads each function's annotations once."""
+    """Checks definitions in their places."""
 
-    def __init__(self, executors: frozenset[str]) -> None:
+    def __init__(self, executors: frozenset[str], annotations: Annotations) -> None:
         self._executors = executors
-        self._annotations: dict[int, dict[str, Any]] = {}
-
-    def annotation(self, definition: Definition, name: str) -> Any:
-        """Return the annotation of one parameter, or of ``return``; None where there is none."""
-        if definition.fn is None:
-            return None
-        fn = unwrapped(definition.fn)
-        if not getattr(fn, "__annotations__", None) and not hasattr(fn, "__wrapped__"):
-            return None
-        known = self._annotations.get(id(fn))
-        if known is None:
-            known = self._annotations[id(fn)] = annotations_of(fn)
-        return known.get(name)
+        self._annotations = annotations
 
     def provider(self, definition: ProviderDefinition, bindings: Iterable[Binding]) -> None:
         """Refuse a provider that asks for what only a step has."""
-        for binding in bindings:
-            if binding.kind is Kind.CONTEXT:
-                raise PlanError(
-                    f"the provider {shown(definition.name)!r} requests ctx",
-                    where=definition.where,
-                    allowed="a provider may request providers and inputs",
-                )
-
-    def colour(self, definition: StepDefinition, fn: Callable[..., Any], is_async: bool) -> None:
-        """Refuse an async predicate or rescue of a plain step."""
-        if is_async and not definition.is_async:
+        if any(binding.kind is Kind.CONTEXT for binding in bindings):
             raise PlanError(
-                f"{shown(definition.name)!r} is a plain def, but {getattr(fn, '__name__', 'its predicate')!r} is async",
+                f"the provider {shown(definition.name)!r} requests ctx",
                 where=definition.where,
-                hint="make both async def, or both def",
+                allowed="a provider may request providers and inputs",
             )
 
     def step(self, planned: PlannedStep) -> None:
-        """Refuse an unknown executor and a process step that cannot be sent."""
+        """Refuse an unknown executor, async functions of a plain step, and what cannot be sent to a worker."""
+        definition = planned.definition
+        if not isinstance(definition, StepDefinition):
+            return
         if planned.executor not in self._executors:
-            raise UnknownNameError("executor", planned.executor, self._executors - {"loop"}, planned.definition.where)
+            raise UnknownNameError("executor", planned.executor, sorted(self._executors - {"loop"}), definition.where)
+        for word, fn in (("when", definition.when), ("on_error", definition.on_error)):
+            if callable(fn) and not definition.is_async and read_signature(fn, definition.where).is_async:
+                raise PlanError(
+                    f"{shown(definition.name)!r} is a plain def, but its {word}= is async",
+                    where=definition.where,
+                    hint="make both async def, or both def",
+                )
+        if any(one.wants_result for one in planned.each):
+            raise PlanError(
+                f"each= gives {shown(definition.name)!r} values, not results",
+                where=definition.where,
+                allowed="StepResult[…] for a parameter that takes a whole step",
+            )
         if planned.executor == "process":
-            self._sendable(planned)
+            self._sendable(planned, definition)
 
-    def _sendable(self, planned: PlannedStep) -> None:
-        fn = unwrapped(planned.definition.fn) if planned.definition.fn else None
-        qualname, module = getattr(fn, "__qualname__", ""), getattr(fn, "__module__", "")
-        if module == "__main__":
-            raise self._not_sent(planned, "it is defined in __main__", "move it to a module that can be imported")
-        if "<" in qualname:
-            raise self._not_sent(planned, "it is defined inside a function", "move it to the top of its module")
-        if planned.providers:
-            raise self._not_sent(planned, f"it requests the provider {planned.providers[0]!r}", "open it in the step")
+    def _sendable(self, planned: PlannedStep, definition: StepDefinition) -> None:
+        why, hint = _unsendable(unwrapped(definition.fn)) if definition.fn else ("", "")
+        provided = [one.source for one in planned.bindings if one.kind is Kind.PROVIDER]
+        if not why and provided:
+            why, hint = f"it requests the provider {shown(provided[0])!r}", "open it in the step"
+        if why:
+            raise PlanError(
+                f"{shown(planned.name)!r} cannot run in a worker process: {why}",
+                where=definition.where,
+                hint=f'{hint}, or use executor="thread"',
+            )
 
-    @staticmethod
-    def _not_sent(planned: PlannedStep, why: str, hint: str) -> PlanError:
-        return PlanError(
-            f"{shown(planned.name)!r} cannot run in a worker process: {why}",
-            where=planned.definition.where,
-            hint=f'{hint}, or use executor="thread"',
-        )
-
-    def edges(self, steps: Iterable[PlannedStep]) -> None:
-        """Refuse edges whose two annotations plainly contradict each other."""
+    def steps(self, steps: Iterable[PlannedStep], inputs: Mapping[str, PlannedInput]) -> None:
+        """Refuse edges whose two annotations plainly contradict each other, and sources of uneven length."""
         by_name = {step.name: step for step in steps}
         for step in by_name.values():
             for binding in step.bindings:
                 if binding.kind is Kind.STEP and not binding.wants_result:
                     self._edge(by_name[binding.source], step, binding.parameter)
+            if step.each:
+                self._each(step, by_name, inputs)
 
     def _edge(self, source: PlannedStep, target: PlannedStep, parameter: str) -> None:
-        wanted = self.annotation(target.definition, parameter)
-        plain = typing.get_origin(wanted) or wanted
-        if not isinstance(plain, type):
+        wanted = self._annotations.of(target.definition.fn, parameter)
+        if wanted is None:
             return
-        if source.mapped:
-            if plain in (PLAIN - {list}) or _holds_no_list(plain):
-                raise self._contradiction(source, target, parameter, "a list, one result for each item", "list[…]")
-            return
-        given = self.annotation(source.definition, "return")
-        given = typing.get_origin(given) or given
-        if plain not in PLAIN or given not in PLAIN or issubclass(given, plain):
-            return
-        if not (plain is float and given is int):
-            raise self._contradiction(source, target, parameter, given.__name__, given.__name__)
+        given = self._gives(source)
+        if contradicts(given, wanted):
+            gives = f"{type_name(given)}, one result for each item" if source.mapped else type_name(given)
+            raise PlanError(
+                f"{shown(target.name)!r} wants {parameter}: {type_name(wanted)},"
+                f" but {shown(source.name)!r} gives {gives}",
+                where=target.definition.where,
+                allowed=f"{parameter}: {type_name(given)}",
+            )
 
-    def _contradiction(
-        self, source: PlannedStep, target: PlannedStep, parameter: str, gives: str, allowed: str
-    ) -> PlanError:
-        wanted = self.annotation(target.definition, parameter)
-        return PlanError(
-            f"{shown(target.name)!r} wants {parameter}: {getattr(wanted, '__name__', wanted)},"
-            f" but {shown(source.name)!r} gives {gives}",
-            where=target.definition.where,
-            allowed=f"{parameter}: {allowed}",
-        )
+    def _gives(self, source: PlannedStep) -> Any:
+        """Return the annotation of what a step gives to whoever takes all of it."""
+        definition = source.definition
+        given = self._annotations.of(definition.fn, "return")
+        if callable(getattr(definition, "on_error", None)):
+            given = Any  # what the rescue returns may be of another type
+        return list_of(given) if source.mapped else given
+
+    def _each(self, step: PlannedStep, by_name: Mapping[str, PlannedStep], inputs: Mapping[str, PlannedInput]) -> None:
+        lengths: dict[str, int] = {}
+        for one in step.each:
+            if one.kind is Kind.STEP:
+                self._items(by_name[one.source], step, one.parameter)
+                continue
+            value = inputs[one.source].value if one.kind is Kind.INPUT else one.value
+            if one.kind is Kind.INPUT and inputs[one.source].origin == "missing":
+                continue
+            if not is_listed(value):
+                raise PlanError(
+                    f"{shown(step.name)!r} is called once per item of {shown(one.source)!r}, which is no list",
+                    where=step.definition.where,
+                    got=shown_value(value),
+                    allowed="a list, a tuple, or what else has a length and an order",
+                )
+            lengths[one.parameter] = len(value)
+        refuse_uneven(lengths, step.definition.where)
+
+    def _items(self, source: PlannedStep, target: PlannedStep, parameter: str) -> None:
+        given = self._gives(source)
+        wanted = self._annotations.of(target.definition.fn, parameter)
+        what = f"{shown(target.name)!r} is called once per item of {shown(source.name)!r}"
+        if has_no_items(given):
+            raise PlanError(
+                f"{what}, which gives {type_name(given)}",
+                where=target.definition.where,
+                allowed=f"a step that returns a list, as in -> list[{type_name(wanted or Any)}]",
+            )
+        if contradicts(item_of(given), wanted):
+            raise PlanError(
+                f"{what}, which are {type_name(item_of(given))}, and wants {parameter}: {type_name(wanted)}",
+                where=target.definition.where,
+                allowed=f"{parameter}: {type_name(item_of(given))}",
+            )
 
 
-def _holds_no_list(plain: type) -> bool:
-    """Return whether a list can never be an instance of this ordinary class."""
-    if plain is object or getattr(plain, "_is_protocol", False):
-        return False
-    try:
-        return not issubclass(list, plain)
-    except TypeError:
-        return False
+def _unsendable(fn: Callable[..., Any]) -> tuple[str, str]:
+    """Return why a worker process could not import a function, and what to do; empty where it can."""
+    module, qualname = getattr(fn, "__module__", ""), getattr(fn, "__qualname__", "")
+    if inspect.ismethod(fn):
+        return "it is a method of an object", "make it a function"
+    if module == "__main__":
+        return "it is defined in __main__", "move it to a module that can be imported"
+    if "<lambda>" in qualname:
+        return "it is a lambda", "make it a def at the top of its module"
+    if "<" in qualname:
+        return "it is defined inside a function", "move it to the top of its module"
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if found is not None and not _is_same(found, fn):
+        return f"{module}.{qualname} is another function by now", "give each def a name of its own"
+    return "", ""
+
+
+def _is_same(found: Any, fn: Any) -> bool:
+    """Return whether a decorator above ``@step`` may have made ``found`` of ``fn``."""
+    while found is not fn and hasattr(found, "__wrapped__"):
+        found = found.__wrapped__
+    return found is fn

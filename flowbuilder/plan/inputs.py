@@ -2,108 +2,175 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from flowbuilder.declare.definitions import Definition
-from flowbuilder.declare.signature import annotations_of, default_of
+from flowbuilder.declare.signature import default_of
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
+from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.convert import Given, Text, converted
 from flowbuilder.plan.pieces import PlannedInput
 
 UNTYPED = (None, Any)
 
 
+class Request(NamedTuple):
+    """One parameter that asks for an input.
+
+    ``fn`` has the parameter: the requester's own function, its predicate or its rescue. ``mapped``
+    asks for a list, of which each item is a value of the parameter.
+    """
+
+    requester: Definition
+    fn: Callable[..., Any] | None
+    parameter: str
+    has_default: bool = False
+    mapped: bool = False
+
+
+class Typed(NamedTuple):
+    """The type an input is used with, and the request that says so."""
+
+    annotation: Any
+    request: Request
+
+
 class Inputs:
-    """The inputs of one plan: requested while it is built, finished when it stands."""
+    """The inputs of one plan: requested while it is built, finished when it stands.
 
-    def __init__(self, params: Mapping[str, Any], *, lenient: bool, allow_unknown: bool = False) -> None:
+    With ``allow_unknown``, values for names that are no input are passed over.
+    """
+
+    def __init__(self, params: Mapping[str, Any], annotations: Annotations, *, allow_unknown: bool = False) -> None:
         self._params = params
-        self._lenient = lenient
+        self._annotations = annotations
         self._allow_unknown = allow_unknown
-        self._requests: dict[str, list[tuple[Definition, bool, bool]]] = {}
-        self._in_scope: Callable[[Definition], list[str]] = lambda definition: []
+        self._requests: dict[str, list[Request]] = {}
 
-    def request(
-        self,
-        name: str,
-        requester: Definition,
-        has_default: bool,
-        in_scope: Callable[[Definition], list[str]],
-        *,
-        mapped: bool = False,
-    ) -> None:
-        """Note that ``requester`` asks for the input ``name``; ``mapped`` when once per item."""
-        self._in_scope = in_scope
-        self._requests.setdefault(name, []).append((requester, has_default, mapped))
+    def request(self, name: str, request: Request) -> None:
+        """Note that a parameter asks for the input ``name``."""
+        self._requests.setdefault(name, []).append(request)
 
-    def finished(self, other_names: Iterable[str]) -> dict[str, PlannedInput]:
-        """Return every input with its value, converted and checked.
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._requests)
+
+    def finished(self, others: Iterable[str]) -> dict[str, PlannedInput]:
+        """Return every input with its value, converted and checked; one without is "missing".
+
+        ``others`` are the names of the plan's steps and providers.
 
         Raises:
-            InputError: for a value nobody asks for, a missing value, or one of the wrong type.
+            InputError: for a value nobody asks for, or one of the wrong type.
         """
         for name, value in self._params.items():
             is_spare = self._allow_unknown or (isinstance(value, Text) and value.origin == "environment")
             if name not in self._requests and not is_spare:
-                raise self._unknown(name, other_names)
-        return {name: self._input(name) for name in self._requests}
+                raise self._unknown(name, others)
+        return {name: self._finished(name, requests) for name, requests in self._requests.items()}
 
-    def _unknown(self, name: str, other_names: Iterable[str]) -> InputError:
-        is_other = name in set(other_names)
-        return InputError(
-            f"there is no input named {shown(name)!r}" + (": it is a step or provider" if is_other else ""),
-            got=shown_value(getattr(self._params[name], "text", self._params[name])),
-            allowed=listed(self._requests) or "this workflow has no inputs",
-            hint="use overrides= to replace a step's value" if is_other else did_you_mean(name, self._requests),
-        )
+    def refuse_missing(self, inputs: Mapping[str, PlannedInput], names: Callable[[Definition], list[str]]) -> None:
+        """Refuse inputs without a value; ``names`` gives what is in scope of a definition.
 
-    def _input(self, name: str) -> PlannedInput:
-        requests = self._requests[name]
-        requester, _, mapped = requests[0]
-        annotation, typed_by = self._annotation(name, requests)
-        facts: dict[str, Any] = {
-            "name": name,
-            "annotation": annotation,
-            "where": requester.where,
-            "requested_by": tuple(dict.fromkeys(one.name for one, _, _ in requests)),
-        }
-        if name in self._params:
-            value = self._params[name]
-            origin = value.origin if isinstance(value, Text | Given) else "params="
-            note = list if mapped and annotation is None else annotation
-            return PlannedInput(value=converted(name, value, note, typed_by.where), origin=origin, **facts)
-        if all(has_default for _, has_default, _ in requests):
-            default = default_of(requester.fn, name) if requester.fn else None
-            return PlannedInput(value=default, origin="default", **facts)
-        if self._lenient:
-            return PlannedInput(origin="missing", **facts)
-        raise self._missing(name, next(one for one, has_default, _ in requests if not has_default))
-
-    def _missing(self, name: str, requester: Definition) -> InputError:
-        near = did_you_mean(name, [one for one in self._in_scope(requester) if one != requester.name])
-        return InputError(
+        Raises:
+            InputError: naming the first one and who asks for it, and in its hint all of them.
+        """
+        missing = [name for name, one in inputs.items() if one.origin == "missing"]
+        if not missing:
+            return
+        name = missing[0]
+        requester = self._unmet(name).requester
+        near = did_you_mean(name, [one for one in names(requester) if one != requester.name])
+        raise InputError(
             f"{shown(requester.name)!r} needs {shown(name)!r}, which is no step or provider in scope"
             " and an input without a value",
             where=requester.where,
-            hint=near or f"give it a value: -P {shown(name)}=…, params={{{name!r}: …}}, or a default",
+            hint=near
+            or f"give it a value: {' '.join(f'-P {shown(one)}=…' for one in missing)},"
+            f" params={{{name!r}: …}}, or a default",
         )
 
-    def _annotation(self, name: str, requests: list[tuple[Definition, bool, bool]]) -> tuple[Any, Definition]:
+    def _unknown(self, name: Any, others: Iterable[str]) -> InputError:
+        is_other = name in set(others)
+        near = did_you_mean(name, self._requests) if isinstance(name, str) else ""
+        value = self._params[name]
+        return InputError(
+            f"there is no input named {shown(name)!r}" + (": it is a step or provider" if is_other else ""),
+            got=shown_value(value.text if isinstance(value, Text) else getattr(value, "value", value)),
+            allowed=listed(self._requests) or "this workflow has no inputs",
+            hint="use overrides= to replace a step's value" if is_other else near,
+        )
+
+    def _finished(self, name: str, requests: list[Request]) -> PlannedInput:
+        typed = self._typed(name, requests)
+        facts: dict[str, Any] = {
+            "name": name,
+            "annotation": typed.annotation,
+            "where": requests[0].requester.where,
+            "requested_by": tuple(dict.fromkeys(one.requester.name for one in requests)),
+        }
+        if name in self._params:
+            given = self._params[name]
+            origin = given.origin if isinstance(given, Text | Given) else "params="
+            return PlannedInput(value=_value(name, given, typed), origin=origin, **facts)
+        if all(one.has_default for one in requests):
+            fn = requests[0].fn
+            return PlannedInput(value=default_of(fn, requests[0].parameter) if fn else None, **facts)
+        return PlannedInput(origin="missing", **facts)
+
+    def _unmet(self, name: str) -> Request:
+        return next(one for one in self._requests[name] if not one.has_default)
+
+    def _typed(self, name: str, requests: list[Request]) -> Typed:
         """Return the one type an input is used with, and who says so."""
-        found: tuple[Any, Definition] | None = None
-        for requester, _, mapped in requests:
-            if mapped or requester.fn is None:
+        found: Typed | None = None
+        mapped: Typed | None = None
+        for one in requests:
+            note = self._annotations.of(one.fn, one.parameter)
+            if note in UNTYPED:
                 continue
-            note = annotations_of(requester.fn).get(name)
-            if note in UNTYPED or isinstance(note, str):
-                continue
-            if found is not None and found[0] != note:
-                raise InputError(
-                    f"the input {shown(name)!r} is used with two types",
-                    where=requester.where,
-                    got=f"{shown_value(found[0])} in {found[1].name} ({found[1].where}), {shown_value(note)} here",
-                    hint="annotate both alike, or rename one",
-                )
-            found = found or (note, requester)
-        return found or (None, requests[0][0])
+            if one.mapped:
+                mapped = mapped or Typed(note if isinstance(note, str) else list_of(note), one)
+            elif found is None:
+                found = Typed(note, one)
+            elif found.annotation != note:
+                raise _two_types(name, found, Typed(note, one))
+        is_list = any(one.mapped for one in requests)
+        return found or mapped or Typed(list if is_list else None, requests[0])
+
+
+def _value(name: str, given: Any, typed: Typed) -> Any:
+    """Return what was given for an input as its type asks for it."""
+    note, request = typed
+    where = request.requester.where
+    if isinstance(note, str):
+        if isinstance(given, Text | Given):
+            raise InputError(
+                f"the input {shown(name)!r} cannot be read: its annotation {shown(note)!r} stands for nothing",
+                where=where,
+                got=f"{shown_value(given.text if isinstance(given, Text) else given.value)} ({shown(given.origin)})",
+                hint="import the name also at run time, not only for type checkers",
+            )
+        return given
+    if not request.mapped or isinstance(given, Text | Given):
+        return converted(name, given, note, where)
+    if isinstance(given, str | bytes) or not hasattr(given, "__len__") or not hasattr(given, "__iter__"):
+        raise InputError(
+            f"{shown(request.requester.name)!r} is called once per item of {shown(name)!r}, which is no list",
+            where=where,
+            got=shown_value(given),
+            allowed=type_name(note),
+        )
+    converted(name, list(given), note, where)
+    return given
+
+
+def _two_types(name: str, first: Typed, second: Typed) -> InputError:
+    requester = first.request.requester
+    return InputError(
+        f"the input {shown(name)!r} is used with two types",
+        where=second.request.requester.where,
+        got=f"{type_name(first.annotation)} in {shown(requester.name)!r} ({requester.where}),"
+        f" {type_name(second.annotation)} here",
+        hint="annotate both alike, or rename one",
+    )

@@ -2,68 +2,129 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NamedTuple
 
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
-from flowbuilder.declare.signature import unwrapped
+from flowbuilder.declare.signature import innermost
+from flowbuilder.errors import PlanError, UnknownNameError, shown, shown_value
+
+
+class Clash(NamedTuple):
+    """Two definitions that one place knows by the same name."""
+
+    first: Definition
+    second: Definition
+
+
+Layer = Mapping[str, Definition | Clash]
 
 
 class Scope:
     """Looks names up lexically, for one plan.
 
-    A name is looked for in what a ``FlowBuilder`` brought along, in the enclosing functions of the
-    requester, in its module with what that imports, in the ``flowconf.py`` of its folder and of
-    the folders above.
+    A name is looked for in what a ``FlowBuilder`` or registry brought along, in the enclosing
+    functions of the requester, in its module with what that imports, in the ``flowconf.py`` of its
+    folder and of the folders above, in the modules of plugins.
     """
 
-    def __init__(self, collection: Collection, workflow: WorkflowDefinition) -> None:
+    def __init__(self, collection: Collection, workflow: WorkflowDefinition, plugins: Iterable[str] = ()) -> None:
         self._collection = collection
-        self._own = workflow.own
-        self._modules: dict[str, Mapping[str, Definition]] = {}
-        self._explicit = collection.explicit
+        self._first: tuple[Layer, ...] = (workflow.own, collection.own())
+        self._plugins = tuple(plugins)
+        self._modules: dict[str, Layer] = {}
 
     def find(self, name: str, requester: Definition) -> Definition | None:
-        """Return the definition ``name`` stands for, or None when it is an input."""
+        """Return the definition ``name`` stands for, or None when it is an input.
+
+        Raises:
+            PlanError: when it stands for two that were imported under different names.
+        """
+        name = name if name.isascii() else unicodedata.normalize("NFC", name)
         for names in self._layers(requester):
-            if (found := names.get(name)) is not None:
+            found = names.get(name)
+            if isinstance(found, Clash):
+                raise _two_found(name, found, requester)
+            if found is not None:
                 return found
         return None
+
+    def step(self, thing: Any, requester: Definition) -> Definition:
+        """Return the definition that a function, definition or name stands for.
+
+        Raises:
+            UnknownNameError: when it stands for none.
+        """
+        found = self.find(thing, requester) if isinstance(thing, str) else definition_of(thing)
+        if found is None:
+            name = thing if isinstance(thing, str) else shown_value(thing)
+            raise UnknownNameError("step", name, self.names(requester), requester.where)
+        return found
 
     def names(self, requester: Definition) -> list[str]:
         """Return every name in scope of ``requester``, nearest first."""
         return list(dict.fromkeys(name for names in self._layers(requester) for name in names))
 
-    def is_outer(self, found: Definition, requester: Definition) -> bool:
-        """Return whether a definition comes from outside the requester's file."""
-        return found.module != requester.module and found.name not in self._own
+    def is_outer(self, name: str, requester: Definition) -> bool:
+        """Return whether a name comes from beyond the place where the requester was written."""
+        return not any(name in names for names in self._near(requester))
 
-    def _layers(self, requester: Definition) -> Iterator[Mapping[str, Definition]]:
-        yield self._own
-        yield self._explicit
-        scope = requester.scope
+    def _layers(self, requester: Definition) -> Iterator[Layer]:
+        return chain(self._near(requester), self._far(requester))
+
+    def _near(self, requester: Definition) -> Iterator[Layer]:
+        yield from self._first
+        if requester.scope:
+            yield self._collection.at(requester.module, requester.scope)
+        else:
+            yield self._module(requester.module, requester)
+
+    def _far(self, requester: Definition) -> Iterator[Layer]:
+        scope = _enclosing(requester.scope)
         while scope:
             yield self._collection.at(requester.module, scope)
-            scope = scope.rpartition(".")[0].removesuffix(".<locals>")
-        yield self._module(requester)
-        for outer in self._collection.outer.get(requester.module, ()):
-            yield self._collection.at(outer)
+            scope = _enclosing(scope)
+        if requester.scope:
+            yield self._module(requester.module, requester)
+        for name in (*self._collection.outer.get(requester.module, ()), *self._plugins):
+            yield self._module(name)
 
-    def _module(self, requester: Definition) -> Mapping[str, Definition]:
+    def _module(self, name: str, requester: Definition | None = None) -> Layer:
         """Return what a module defines and, behind it, what it imports, by definition name."""
-        known = self._modules.get(requester.module)
+        known = self._modules.get(name)
         if known is None:
-            imported = {d.name: d for value in self._globals(requester).values() if (d := definition_of(value))}
-            known = {**imported, **self._collection.at(requester.module)}
-            self._modules[requester.module] = known
+            here = [one for value in _globals(name, requester) if (one := definition_of(value)) is not None]
+            imported: dict[str, Definition | Clash] = {}
+            for one in here:
+                before = imported.setdefault(one.name, one)
+                if before is not one and not isinstance(before, Clash):
+                    imported[one.name] = Clash(before, one)
+            own = {one.name: one for one in here if one.module == name}
+            known = self._modules[name] = {**imported, **own, **self._collection.at(name)}
         return known
 
-    @staticmethod
-    def _globals(requester: Definition) -> dict[str, object]:
-        module = sys.modules.get(requester.module)
-        if module is not None:
-            return dict(vars(module))
-        fn = inspect.unwrap(unwrapped(requester.fn)) if requester.fn else None
-        return dict(getattr(fn, "__globals__", {}))
+
+def _enclosing(scope: str) -> str:
+    return scope.rpartition(".")[0].removesuffix(".<locals>")
+
+
+def _globals(name: str, requester: Definition | None) -> list[object]:
+    """Return the globals of a module, also of one that is executed without being imported."""
+    module = sys.modules.get(name)
+    if module is not None:
+        return list(vars(module).values())
+    fn = innermost(requester.fn) if requester and requester.fn else None
+    return list(getattr(fn, "__globals__", {}).values())
+
+
+def _two_found(name: str, clash: Clash, requester: Definition) -> PlanError:
+    return PlanError(
+        f"{shown(name)!r} stands for two definitions in the scope of {shown(requester.name)!r}",
+        where=requester.where,
+        got=f"{clash.first.where} and {clash.second.where}",
+        hint='say which one is meant: needs={"parameter": step}, or give one of them a name=',
+    )

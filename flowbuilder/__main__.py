@@ -1,0 +1,51 @@
+"""The console script ``flowbuilder``, and ``python -m flowbuilder``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TextIO
+
+
+def entry() -> None:
+    """Run the command line of this process and exit with its code."""
+    # Handlers come first: a Ctrl-C while the rest is imported is an interruption like any other.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        from flowbuilder.cli import main
+
+        for stream in (sys.stdout, sys.stderr):
+            _escape_what_cannot_be_encoded(stream)
+        code = main()
+        _flush(sys.stdout)
+    except KeyboardInterrupt:
+        code = 2
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)  # a second signal ends the process at once
+    raise KeyboardInterrupt
+
+
+def _escape_what_cannot_be_encoded(stream: TextIO | None) -> None:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _flush(stream: TextIO | None) -> None:
+    """Flush now, so that a reader who went away (``| head -1``) is no error at exit."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,68 @@
+"""Lines: one line for each step that ended, and the rows of those that run, in the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flowbuilder import Terminal
+from flowbuilder.builtin.painter import Picture, Styled
+from flowbuilder.builtin.rows import Rows
+from flowbuilder.builtin.wording import in_seconds, in_whole_seconds
+from flowbuilder.errors import shown
+from flowbuilder.terminal import columns, padded
+
+NARROW = 60
+WIDEST_NAME = 40
+LONGEST_DETAIL = 200
+STYLES = {
+    "start": "dim",
+    "running": "cyan",
+    "retry": "yellow",
+    "waiting": "yellow",
+    "success": "green",
+    "failed": "red",
+    "timed_out": "red",
+    "cancelled": "yellow",
+    "skipped": "yellow",
+}
+WIDEST_WORD = max(map(len, STYLES))
+
+
+class Lines:
+    """Prints lines to a terminal, with the counts of ``rows`` in front."""
+
+    def __init__(self, terminal: Terminal, rows: Rows) -> None:
+        self._terminal = terminal
+        self._rows = rows
+        self._name_width = 0
+
+    def align(self, names: Iterable[str]) -> None:
+        """Make the column of names wide enough for all of ``names``."""
+        self._name_width = min(max((columns(shown(name)) for name in names), default=0), WIDEST_NAME)
+
+    def tell(self, word: str, name: str, seconds: float | None = None, detail: str = "") -> None:
+        """Print a line."""
+        time = "" if seconds is None else in_seconds(seconds)
+        counts = f"[{self._rows.done:>{len(str(self._rows.total))}}/{self._rows.total}]"
+        self._terminal.print(*self._parts(counts, word, name, time, detail))
+
+    def picture(self, now: float) -> Picture:
+        """Return how far all is and the rows of what runs."""
+        margin = " " * (2 * len(str(self._rows.total)) + 3)
+        lines = [
+            self._parts(margin, row.word, row.name, in_whole_seconds(now - row.started), row.detail(now))
+            for row in self._rows.running
+        ]
+        return self._rows.share, self._rows.totals(now), lines
+
+    def _parts(self, front: str, word: str, name: str, time: str, detail: str) -> list[Styled]:
+        terminal, style = self._terminal, STYLES[word]
+        word, name, detail = word.replace("_", " "), shown(name), shown(detail.partition("\n")[0], LONGEST_DETAIL)
+        if terminal.width < NARROW:
+            found = [(front.strip(), "dim"), (word, style), (name, ""), (time, "dim"), (detail, "")]
+            return [(text, own) for text, own in found if text]
+        word, name, time = padded(word, WIDEST_WORD), padded(name, self._name_width), f"{time:>9}"
+        if terminal.is_terminal:
+            free = terminal.width - len(front) - len(word) - columns(name) - len(time) - 5
+            detail = shown(detail, max(free, 20))
+        return [(front, "dim"), (word, style), (name, ""), (time, "dim"), (f" {detail}" if detail else "", "")]

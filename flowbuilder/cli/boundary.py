@@ -1,0 +1,46 @@
+"""The error boundary: everything that goes wrong in a command becomes a message and an exit code here."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from flowbuilder.cli.output import say
+from flowbuilder.errors import FlowBuilderError
+
+SUCCESS, FAILED, INTERRUPTED, INTERNAL, USAGE = range(5)
+
+
+def exit_code_of(command: Callable[[], Any]) -> int:
+    """Run a command and return its exit code; what it raised has been told on stderr."""
+    try:
+        code = command()
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except FlowBuilderError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except click.ClickException as error:
+        say(_usage(error))
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has read enough, as in "| head -1"
+        return SUCCESS
+    except BaseException:  # a bug, ours or a plugin's; it may raise anything, SystemExit included
+        say(traceback.format_exc().rstrip())
+        say("internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above")
+        return INTERNAL
+    return code if isinstance(code, int) else SUCCESS
+
+
+def _usage(error: click.ClickException) -> str:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    context = getattr(error, "ctx", None)
+    words = [context.command_path, context.invoked_subcommand or ""] if context is not None else ["flowbuilder"]
+    return f"error: {error.format_message()}\n  hint: {' '.join([*filter(None, words), '--help'])}"

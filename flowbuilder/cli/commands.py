@@ -1,0 +1,24 @@
+"""The built-in commands by name; each is a module of its own, imported when it is asked for."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+
+import click
+
+# The help is told here too, so that listing the commands imports none of them.
+COMMANDS = {
+    "run": "Collect and run workflows.",
+    "list": "List workflows and their steps.",
+    "plan": "Show what a run would do.",
+    "graph": "Draw a workflow.",
+    "plugins": "List plugins and their hooks.",
+}
+
+
+def fresh(name: str) -> click.Command:
+    """Return a copy of a built-in command, whose options may be added to."""
+    command: click.Command = copy.copy(importlib.import_module(f"flowbuilder.cli.{name}").command)
+    command.params = list(command.params)
+    return command

@@ -1,0 +1,103 @@
+"""The options of the built-in commands; each function returns fresh ones, so that plugins may add theirs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+MOST_AT_ONCE = 1024
+MOST = 10_000_000
+
+
+class Count(click.types.IntParamType):
+    """A whole number from 1."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return a whole number from 1 to the most allowed."""
+        text = str(value)
+        # Digits are counted first: Python refuses to read a number of thousands of them.
+        if not text.isdecimal() or len(text) > len(str(self._most)) or not 1 <= int(text) <= self._most:
+            known = "; 'auto' is not supported yet" if text == "auto" else ""
+            self.fail(f"{text!r} is no whole number from 1 to {self._most}{known}", param, ctx)
+        return int(text)
+
+
+class Seconds(click.types.FloatParamType):
+    """A length of time in seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return a finite number of seconds above 0."""
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            self.fail(f"{value!r} is no number of seconds above 0", param, ctx)
+        return seconds
+
+
+def plugin_option() -> click.Option:
+    """Return ``-p``; its values are read early, before the other options are known."""
+    return click.Option(
+        ["-p", "--plugin", "plugins"],
+        multiple=True,
+        metavar="PLUGIN",
+        help="Load a plugin, a module or an installed one; no:NAME leaves one out.",
+    )
+
+
+def collecting() -> list[click.Parameter]:
+    """Return what every command takes that collects flow files."""
+    return [
+        click.Argument(["paths"], nargs=-1, metavar="[PATH[::NAME]]..."),
+        click.Option(["-k", "--keyword"], metavar="EXPR", help="Workflows by name: 'sales and not old'."),
+        click.Option(["-m", "--tags"], metavar="TAGS", help="Workflows by tag: 'nightly or slow'."),
+        click.Option(["-P", "--param"], multiple=True, metavar="NAME=VALUE", help="The value of an input."),
+        click.Option(
+            ["--params", "params_files"],
+            multiple=True,
+            metavar="FILE",
+            type=click.Path(),
+            help="Values of inputs from a .json or .toml file.",
+        ),
+        plugin_option(),
+    ]
+
+
+def limiting() -> list[click.Parameter]:
+    """Return how a run is limited and where it runs."""
+    return [
+        click.Option(["--all"], is_flag=True, help="Run every workflow that is found."),
+        click.Option(
+            ["-n", "--max-concurrency"],
+            type=Count(MOST_AT_ONCE),
+            metavar="N",
+            help="Steps at once, 1 to 1024.",
+        ),
+        click.Option(
+            ["--step-timeout"],
+            type=Seconds(),
+            metavar="SECONDS",
+            help="Limit for steps without a timeout of their own.",
+        ),
+        click.Option(
+            ["-x", "--fail-fast"], is_flag=True, help="Stop at the first failed step; the same as --maxfail 1."
+        ),
+        click.Option(["--maxfail"], type=Count(), metavar="N", help="Stop after this many failed steps."),
+        click.Option(
+            ["--schedule"], type=click.Choice(["eager", "batches"]), help="Start steps at once, or batch by batch."
+        ),
+        click.Option(["--batch-size"], type=Count(), metavar="N", help="Cut batches; implies --schedule batches."),
+        click.Option(
+            ["--executor"], metavar="NAME", help="Where plain steps run: thread, process, inline, or a plugin's."
+        ),
+        click.Option(["--backend"], type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop."),
+        click.Option(["--strict-plugins"], is_flag=True, help="Exit with 3 when a plugin failed and nothing else did."),
+    ]

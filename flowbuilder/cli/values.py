@@ -1,0 +1,83 @@
+"""Values: gathers what the command line, files, the environment and pyproject.toml give for inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowbuilder.cli.project import Project
+from flowbuilder.errors import InputError, did_you_mean, listed, shown
+from flowbuilder.plan.convert import Given, Text
+from flowbuilder.plan.params import environment_params, read_params_file
+from flowbuilder.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """Values of inputs by name: those somebody typed for this command, and the others.
+
+    A typed one that no workflow takes is a mistake; any other is for some other workflow.
+    """
+
+    typed: Mapping[str, Any]
+    standing: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def all(self) -> dict[str, Any]:
+        """All values by name."""
+        return {**self.standing, **self.typed}
+
+    def refuse_unused(self, plans: Iterable[Plan]) -> None:
+        """Refuse a typed value that no plan has an input for.
+
+        Raises:
+            InputError: naming it and the inputs there are.
+        """
+        known = list(dict.fromkeys(name for plan in plans for name in plan.inputs))
+        for name, value in self.typed.items():
+            if name not in known:
+                raise InputError(
+                    f"there is no input named {shown(name)!r}",
+                    got=f"a value from {value.origin}",
+                    allowed=listed(known) or "this workflow has no inputs",
+                    hint=did_you_mean(name, known),
+                )
+
+
+def gather(options: Mapping[str, Any], project: Project, *, files_are_typed: bool) -> Values:
+    """Return all values: ``pyproject.toml`` < environment < files < ``-P``.
+
+    Raises:
+        InputError: for a wrong ``-P``, a name given twice, or a file that cannot be read.
+    """
+    files: dict[str, Any] = {}
+    for file in options["params_files"]:
+        files.update(read_params_file(Path(file)))
+    standing = {} if files_are_typed else files
+    standing = {**standing, **_of_project(project), **environment_params(os.environ)}
+    typed = {**(files if files_are_typed else {}), **_of_words(options["param"])}
+    return Values(typed=typed, standing=standing)
+
+
+def _of_words(words: Iterable[str]) -> dict[str, Text]:
+    found: dict[str, Text] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name.strip():
+            raise InputError(
+                "-P takes NAME=VALUE", got=shown(word) or "nothing", hint=f"-P {shown(name.strip() or 'name', 60)}=…"
+            )
+        if name in found:
+            raise InputError(f"-P gives {shown(name)!r} twice", hint="keep one")
+        found[name] = Text(text, "-P")
+    return found
+
+
+def _of_project(project: Project) -> dict[str, Any]:
+    return {
+        name: (Text if isinstance(value, str) else Given)(value, "pyproject.toml")
+        for name, value in project.params.items()
+    }

@@ -1,0 +1,428 @@
+"""Mapped steps: one call for each item, item by item, with no barrier between maps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from flowbuilder import Context, FlowBuilder, Registry, Retry, Status, StepResult, run
+from flowbuilder.errors import StepTimeoutError
+from flowbuilder.runner import Backend
+from flowbuilder.testing import Recorder
+
+
+def statuses(result: StepResult[Any]) -> list[str]:
+    return [str(item.status) for item in result.items or ()]
+
+
+def test_results_keep_the_order_of_the_items_through_maps_of_maps(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [3, 1, 2]})
+    def square(n: int) -> int:
+        return n * n
+
+    @flows.step(each={"m": "square"})
+    async def half(m: int) -> float:
+        return m / 2
+
+    @flows.step(each={"x": "half"}, executor="inline")
+    def text(x: float) -> str:
+        return f"{x:g}"
+
+    @flows.workflow
+    def whole(square: list[int], half: list[float], text: list[str]) -> tuple[list[int], list[float], list[str]]:
+        return square, half, text
+
+    expected = ([9, 1, 4], [4.5, 0.5, 2.0], ["4.5", "0.5", "2"])
+    assert run(whole, registry=flows, backend=backend).value == expected
+
+
+@pytest.mark.parametrize("source", [[1, 2], (1, 2)])
+def test_a_literal_list_or_tuple_is_a_source(source: Any) -> None:
+    flow = FlowBuilder("map").step(lambda n: n + 1, name="more", each={"n": source}).build()
+
+    assert run(flow).value == {"more": [2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [([1, 2], [1, 2]), ((1, 2), [1, 2]), (range(2), [0, 1]), ({1}, [1]), ({"a": 1}, ["a"]), ([], [])],
+)
+def test_a_step_may_return_any_collection_to_map_over(value: object, expected: list[Any]) -> None:
+    flow = FlowBuilder("map").step(lambda: value, name="source")
+    flow.step(lambda one: one, name="items", each={"one": "source"})
+
+    assert run(flow.build()).value == {"items": expected}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("text", "str"), (b"bytes", "bytes"), (3, "int"), (None, "NoneType"), (iter([1]), "list_iterator")],
+)
+def test_mapping_over_what_is_no_list_fails_the_mapped_step(backend: Backend, value: object, kind: str) -> None:
+    flow = FlowBuilder("map").step(lambda: value, name="source")
+    flow.step(lambda one: one, name="items", each={"one": "source"}).step(lambda items: items, name="taker")
+
+    result = run(flow.build(), backend=backend)
+    assert result.steps["items"].status is Status.FAILED
+    assert str(result.steps["items"].error) == f"each= maps 'one' over 'source', which is no list but {kind}"
+    assert result.steps["taker"].reason == "items failed"
+
+
+def test_an_input_is_a_source() -> None:
+    flows = Registry()
+
+    @flows.step(each={"path": "paths"})
+    def measured(path: str, ctx: Context) -> tuple[str, int | None]:
+        return path, ctx.item
+
+    assert run("measured", registry=flows, params={"paths": ["a", "b"]}).value == [("a", 0), ("b", 1)]
+
+
+def test_several_sources_are_zipped_and_other_parameters_shared(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step
+    def names() -> list[str]:
+        return ["a", "b"]
+
+    @flows.step(each={"n": [1, 2]})
+    def square(n: int) -> int:
+        return n * n
+
+    @flows.step
+    def unit() -> str:
+        return "kg"
+
+    @flows.step(each={"name": "names", "amount": "square", "mark": ("!", "?")})
+    async def line(name: str, amount: int, mark: str, unit: str) -> str:
+        return f"{name}={amount} {unit}{mark}"
+
+    assert run("line", registry=flows, backend=backend).value == ["a=1 kg!", "b=4 kg?"]
+
+
+def test_sources_of_unequal_lengths_fail_the_mapped_step(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"a": [1, 2], "b": "numbers"})
+    def pair(a: int, b: int) -> int:
+        return a + b
+
+    result = run(pair, registry=flows, params={"numbers": [1, 2, 3]}, backend=backend)
+    assert result.steps["pair"].status is Status.FAILED
+    assert isinstance(result.steps["pair"].error, ValueError)
+    assert str(result.steps["pair"].error) == "the sources of each= have different lengths: a has 2, b has 3"
+
+
+def test_two_mapped_steps_of_unequal_lengths_cannot_be_zipped(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [1, 2]})
+    def two(n: int) -> int:
+        return n
+
+    @flows.step(each={"n": [1, 2, 3]})
+    def three(n: int) -> int:
+        return n
+
+    @flows.step(each={"a": "two", "b": "three"})
+    def pair(a: int, b: int) -> int:
+        return a + b
+
+    result = run(pair, registry=flows, backend=backend)
+    assert str(result.steps["pair"].error) == "the sources of each= have different lengths: a has 2, b has 3"
+
+
+def test_an_empty_source_is_a_success_with_an_empty_list(backend: Backend, recorder: Recorder) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": "numbers"})
+    def square(n: int) -> int:
+        return n * n
+
+    @flows.step(each={"m": "square"})
+    async def half(m: int) -> float:
+        return m / 2
+
+    @flows.workflow
+    def total(half: list[float]) -> float:
+        return sum(half)
+
+    result = run(total, registry=flows, params={"numbers": []}, plugins=[recorder], backend=backend)
+    assert result.value == 0
+    assert result.steps["square"].value == []
+    assert result.steps["square"].items == ()
+    assert recorder.of("half") == ["start half 1", "finish half"]
+
+
+def test_items_flow_on_one_by_one_without_a_barrier(backend: Backend) -> None:
+    flows, seen_below = Registry(), threading.Event()
+
+    @flows.step(each={"n": [0, 1]}, timeout=20)
+    def above(n: int) -> int:
+        # The second item ends only when the first one has been seen two maps further down.
+        return n if n == 0 or seen_below.wait(10) else -1
+
+    @flows.step(each={"n": "above"})
+    async def between(n: int) -> int:
+        return n
+
+    @flows.step(each={"n": "between"})
+    def below(n: int) -> int:
+        seen_below.set()
+        return n
+
+    assert run("below", registry=flows, backend=backend).value == [0, 1]
+
+
+def test_a_step_that_takes_the_whole_list_waits_for_all_items(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [1, 2, 3]})
+    async def square(n: int) -> int:
+        await anyio.sleep(0.01 * (3 - n))
+        return n * n
+
+    @flows.step(each={"m": "square"})
+    def share(m: int, square: list[int]) -> tuple[int, int]:
+        return m, sum(square)
+
+    assert run("share", registry=flows, backend=backend).value == [(1, 14), (4, 14), (9, 14)]
+
+
+def test_a_failed_item_skips_only_its_own_descendants(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [1, 0, 2]})
+    def inverse(n: int) -> float:
+        return 1 / n
+
+    @flows.step(each={"x": "inverse"})
+    async def doubled(x: float) -> float:
+        return x * 2
+
+    @flows.step(each={"y": "doubled"})
+    def text(y: float) -> str:
+        return f"{y:g}"
+
+    @flows.workflow
+    def whole(text: list[str]) -> list[str]:
+        return text
+
+    result = run(whole, registry=flows, backend=backend)
+    assert statuses(result.steps["inverse"]) == ["success", "failed", "success"]
+    assert statuses(result.steps["doubled"]) == ["success", "skipped", "success"]
+    assert statuses(result.steps["text"]) == ["success", "skipped", "success"]
+    assert [item.reason for item in result.steps["text"].items or ()] == ["", "inverse[1] failed", ""]
+    assert (result.steps["text"].items or ())[2].value == "1"
+
+
+def test_who_takes_the_whole_list_runs_only_if_no_item_failed(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [1, 0, 2]})
+    def inverse(n: int) -> float:
+        return 1 / n
+
+    @flows.step
+    def total(inverse: list[float] = [0.0]) -> float:  # noqa: B006  # a default must not replace a failure
+        return sum(inverse)
+
+    result = run(total, registry=flows, backend=backend)
+    assert result.steps["inverse"].status is Status.FAILED
+    assert result.steps["inverse"].reason == "1 of 3 items failed"
+    assert isinstance(result.steps["inverse"].error, ZeroDivisionError)
+    assert result.steps["total"].reason == "inverse failed"
+    assert result.status is Status.FAILED
+
+
+def test_who_takes_the_whole_list_is_skipped_when_an_item_was_for_a_failure_above(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [1, 0]})
+    def inverse(n: int) -> float:
+        return 1 / n
+
+    @flows.step(each={"x": "inverse"})
+    def doubled(x: float) -> float:
+        return x * 2
+
+    @flows.step
+    def total(doubled: list[float]) -> float:
+        return sum(doubled)
+
+    result = run(total, registry=flows, backend=backend)
+    assert result.steps["doubled"].status is Status.SKIPPED
+    assert result.steps["doubled"].reason == "inverse[1] failed"
+    assert result.steps["total"].status is Status.SKIPPED
+    assert "inverse[1] failed" in result.steps["total"].reason
+
+
+def test_several_failed_items_are_all_among_the_runs_errors(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [0, 1, 0]})
+    def inverse(n: int) -> float:
+        return 1 / n
+
+    result = run(inverse, registry=flows, backend=backend)
+    assert isinstance(result.steps["inverse"].error, ExceptionGroup)
+    assert len(result.errors) == 2
+    notes = [note for error in result.errors for note in error.__notes__]
+    assert notes == [f"step inverse[{n}], attempt 1, run {result.run_id}" for n in (0, 2)]
+
+
+def test_items_skipped_by_when_are_left_out_of_the_list(backend: Backend) -> None:
+    flows = Registry()
+
+    def is_even(n: int) -> bool:
+        return n % 2 == 0
+
+    @flows.step(each={"n": [1, 2, 3, 4]}, when=is_even)
+    def square(n: int) -> int:
+        return n * n
+
+    @flows.step(each={"m": "square"})
+    async def text(m: int) -> str:
+        return str(m)
+
+    @flows.workflow
+    def whole(square: list[int], text: list[str]) -> tuple[list[int], list[str]]:
+        return square, text
+
+    result = run(whole, registry=flows, backend=backend)
+    assert result.value == ([4, 16], ["4", "16"])
+    assert statuses(result.steps["text"]) == ["skipped", "success", "skipped", "success"]
+    assert (result.steps["square"].items or ())[0].reason == "its when was false"
+    assert (result.steps["text"].items or ())[0].reason == "square[0] was skipped: its when was false"
+
+
+def test_a_mapped_step_whose_items_are_all_skipped_by_when_is_an_empty_success(backend: Backend) -> None:
+    flow = FlowBuilder("map").step(lambda n: n, name="items", each={"n": [1, 2]}, when=lambda: False)
+    flow.step(lambda items: items, name="taker")
+
+    result = run(flow.build(), backend=backend)
+    assert result.steps["items"].status is Status.SUCCESS
+    assert result.value == {"taker": []}
+
+
+def test_retries_are_counted_for_each_item(backend: Backend) -> None:
+    flows, lock, tries = Registry(), threading.Lock(), dict[int, int]()
+
+    @flows.step(each={"n": [0, 1, 2]}, retries=Retry(2))
+    def flaky(n: int, ctx: Context) -> int:
+        with lock:
+            tries[n] = tries.get(n, 0) + 1
+        if ctx.attempt <= n:
+            raise OSError(n)
+        return ctx.attempt
+
+    result = run("flaky", registry=flows, backend=backend)
+    assert result.value == [1, 2, 3]
+    assert tries == {0: 1, 1: 2, 2: 3}
+    assert [item.attempts for item in result.steps["flaky"].items or ()] == [1, 2, 3]
+
+
+def test_the_timeout_is_for_each_item(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"seconds": [0.0, 30.0, 0.0]}, timeout=0.1)
+    async def waits(seconds: float) -> float:
+        await anyio.sleep(seconds)
+        return seconds
+
+    result = run(waits, registry=flows, backend=backend)
+    assert statuses(result.steps["waits"]) == ["success", "timed_out", "success"]
+    assert result.steps["waits"].status is Status.TIMED_OUT
+    assert str((result.steps["waits"].items or ())[1].error) == "waits[1] timed out after 0.1 s"
+    assert isinstance(result.errors[0], StepTimeoutError)
+
+
+def rescued(n: int, error: BaseException) -> str:
+    return f"{n}: {type(error).__name__}"
+
+
+@pytest.mark.parametrize(("on_error", "value"), [("continue", None), (rescued, "0: ZeroDivisionError")])
+def test_on_error_is_for_each_item(backend: Backend, on_error: Any, value: object) -> None:
+    flow = FlowBuilder("map").step(lambda n: 1 / n, name="items", each={"n": [1, 0, 2]}, on_error=on_error)
+    flow.step(lambda items: items, name="taker")
+
+    result = run(flow.build(), backend=backend)
+    assert result.value == {"taker": [1, value, 0.5]}
+    item = (result.steps["items"].items or ())[1]
+    assert item.status is Status.SUCCESS
+    assert isinstance(item.error, ZeroDivisionError)
+
+
+def test_a_mapped_step_above_that_was_skipped_or_failed_skips_the_map_below_it(backend: Backend) -> None:
+    flow = FlowBuilder("map").step(lambda: 1 / 0, name="source")
+    flow.step(lambda n: n, name="above", each={"n": "source"})
+    flow.step(lambda n: n, name="below", each={"n": "above"})
+
+    result = run(flow.build(), backend=backend)
+    assert [result.steps[name].status for name in ("above", "below")] == [Status.SKIPPED] * 2
+    assert result.steps["above"].items is None
+    assert "source failed" in result.steps["below"].reason
+
+
+def test_a_mapped_step_counts_as_one_and_its_items_beside_it(backend: Backend, recorder: Recorder) -> None:
+    flow = FlowBuilder("map").step(lambda n: 1 / n, name="items", each={"n": [1, 0, 2]})
+    flow.step(lambda: None, name="other")
+
+    result = run(flow.build(), backend=backend, plugins=[recorder])
+    assert (result.success_count, result.failed_count, result.skipped_count) == (1, 1, 0)
+    assert len(result.steps["items"].items or ()) == 3
+    assert list(result.steps) == ["items", "other"]
+
+
+def test_a_step_result_parameter_sees_every_item_whatever_its_status(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": [1, 0]})
+    def inverse(n: int) -> float:
+        return 1 / n
+
+    @flows.step
+    def seen(inverse: StepResult[list[float]]) -> list[str]:
+        return [str(inverse.status), *statuses(inverse)]
+
+    assert run(seen, registry=flows, backend=backend).value == ["failed", "success", "failed"]
+
+
+def test_hooks_hear_the_mapped_step_with_its_total_and_then_each_item(backend: Backend, recorder: Recorder) -> None:
+    flow = FlowBuilder("map").step(lambda n: n, name="items", each={"n": [1, 2]}).build()
+
+    run(flow, backend=backend, plugins=[recorder])
+    assert recorder.told[:2] == ["run_start map", "start items 1"]
+    assert recorder.of("items[0]") == ["start items[0] 1", "finish items[0]"]
+    assert recorder.of("items[1]") == ["start items[1] 1", "finish items[1]"]
+    assert recorder.told[-2:] == ["finish items", "run_finish map success"]
+
+
+def make_plain() -> Callable[[int], int]:
+    def body(n: int) -> int:
+        return n
+
+    return body
+
+
+def make_async() -> Callable[[int], Any]:
+    async def body(n: int) -> int:
+        await anyio.sleep(0)
+        return n
+
+    return body
+
+
+@pytest.mark.parametrize("make", [make_plain, make_async])
+def test_a_map_over_many_items_keeps_every_value(backend: Backend, make: Callable[[], Any]) -> None:
+    flow = FlowBuilder("wide").step(make(), name="items", each={"n": "numbers"})
+    flow.step(lambda items: items == list(range(2_000)), name="taker")
+
+    assert run(flow.build(), params={"numbers": list(range(2_000))}, backend=backend).value == {"taker": True}
