@@ -19,7 +19,7 @@ import sniffio
 from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import Registry, registry as default_registry
-from flowbuilder.engine.drive import Stop, execute
+from flowbuilder.engine.execute import Stop, execute
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.lanes.factories import BUILT_IN_LANES
 from flowbuilder.engine.views import RunInfo
@@ -108,7 +108,8 @@ async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
     _refuse_unknown("arun", words, RunWords)
     plan, host = _planned(workflow, words)
-    return await execute(run_info(plan, words.get("config")), host, factories(host), words.get("seed", 0))
+    info = run_info(plan, words.get("config"), words.get("seed", 0))
+    return await execute(info, host, factories(host))
 
 
 def _refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
@@ -153,13 +154,13 @@ def run_planned(
     process at once, by the signal's default action.
     """
     refuse_running_loop("run", "flowbuilder.arun")
-    info, stop = run_info(plan, config), Stop()
+    info, stop = run_info(plan, config, seed), Stop()
     with _signals(stop):
-        result = anyio.run(execute, info, host, factories(host), seed, stop, backend=backend)
+        result = anyio.run(execute, info, host, factories(host), stop, backend=backend)
     return result, bool(stop.reason)
 
 
-def run_info(plan: Plan, config: ParallelConfig | None) -> RunInfo:
+def run_info(plan: Plan, config: ParallelConfig | None, seed: int = 0) -> RunInfo:
     """Return the view of a run that is about to start."""
     own = plan.workflow.config or ParallelConfig()
     given = checked_config(config)
@@ -171,6 +172,7 @@ def run_info(plan: Plan, config: ParallelConfig | None) -> RunInfo:
         params=MappingProxyType(plan.params),
         config=given.over(own) if given else own,
         started_at=time.time(),
+        seed=seed,
     )
 
 

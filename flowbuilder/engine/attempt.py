@@ -23,6 +23,7 @@ class Arguments(Protocol):
     info: RunInfo
     variables: Variables
     wrappers: Sequence[Any]
+    providers: Any
 
     def value_of(self, binding: Binding, attempt: Attempt) -> Any:
         """Return the value of one parameter; MISSING where the parameter's default stands."""
@@ -92,6 +93,9 @@ class Attempt:
 
     def _execute(self, invoke: Invoke | None) -> None:
         current.set(self)
+        if self.source.is_over(self):
+            self.cancelled()
+            return
         try:
             if self.phase == "expand":
                 self.value = self.source.items_of(self)
@@ -106,6 +110,9 @@ class Attempt:
 
     async def execute_async(self) -> None:
         """Execute an async body in this coroutine."""
+        if self.source.is_over(self):
+            self.cancelled()
+            return
         token = current.set(self)
         try:
             if self.phase == "expand":

@@ -12,7 +12,7 @@ from flowbuilder.results import Status
 
 
 class Ending:
-    """Records each end, tells the hooks and the schedule; all of it under the run's lock."""
+    """Records each end, tells the hooks and the schedule; all of it under the engine's lock."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state
@@ -27,11 +27,15 @@ class Ending:
         """Settle an attempt that has ended; its outcome is on it."""
         if attempt.overdue:
             self._body_ended(attempt)
-            return
+        else:
+            del self._state.current[attempt.unit]
+            self._settle(attempt)
+        self.digest()
+
+    def _settle(self, attempt: Attempt) -> None:
         unit = attempt.unit
-        del self._state.current[unit]
-        if attempt.phase == "expand":
-            self._settle_expansion(attempt)
+        if attempt.phase == "expand" and attempt.status is Status.SUCCESS:
+            self._expand(attempt)
         elif attempt.passed:
             self._records.skip(unit, "its when was false")
             self._tell_skip(unit)
@@ -50,7 +54,7 @@ class Ending:
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
         definition = attempt.step.definition
-        is_final = attempt.status is Status.CANCELLED or self._state.is_stopping or attempt.phase == "rescue"
+        is_final = attempt.status is Status.CANCELLED or self._state.is_stopping or attempt.phase != "body"
         retries = getattr(definition, "retries", None)
         if retries and not is_final and attempt.error and retries.wants(attempt.error, attempt.number):
             self._retry(attempt, held=held)
@@ -71,7 +75,7 @@ class Ending:
         self._schedule.wait(unit, held=held)
         # An overdue thread is waited for first: no attempt starts while it lives.
         if not held:
-            self._state.at(time.monotonic() + delay, lambda: self._schedule.due(unit))
+            self._state.shared.at(time.monotonic() + delay, lambda: self._schedule.due(unit))
 
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
         unit = attempt.unit
@@ -84,7 +88,7 @@ class Ending:
         again.phase = "rescue"
         self._records.tried(attempt)
         self._state.current[unit] = again
-        self._state.prepared[self._state.lane_of(unit)].append(again)
+        self._state.shared.prepared[self._state.lane_of(unit)].append(again)
         if held:
             self._schedule.lend(unit)
 
@@ -93,10 +97,7 @@ class Ending:
         self._relay.tell("step_error", run=self._info, step=attempt.info, result=result)
         self._schedule.fail(attempt.unit, held=held)
 
-    def _settle_expansion(self, attempt: Attempt) -> None:
-        if attempt.status is not Status.SUCCESS:
-            self._fail(attempt, held=False)
-            return
+    def _expand(self, attempt: Attempt) -> None:
         unit = attempt.unit
         count = self._values.expand(unit, attempt.value)
         self._records.expanded(attempt, count)
@@ -120,6 +121,7 @@ class Ending:
         late = self._twin(attempt)
         late.timed_out("; its thread is still running")
         self._settle_failure(late, held=True)
+        self.digest()
 
     def abandon_running(self, reason: str) -> None:
         """Give up on every body that still runs, noting the ``reason``."""
@@ -169,7 +171,7 @@ class Ending:
             result = self._records.gave_up(one.unit)
             self._relay.tell("step_error", run=self._info, step=self._records.info_of(one.unit), result=result)
         elif one.kind == "stop":
-            self._state.cancel_lanes = True
+            self._state.cancel_bodies = True
         else:
             self._relay.tell(one.kind, run=self._info, batch=self._state.wiring.batches[one.unit])
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from flowbuilder.engine.limits import NO_NEEDS, Needs
+
 
 class Edge(IntEnum):
     """What a step asks of one upstream step."""
@@ -31,11 +33,12 @@ class State(IntEnum):
 
 
 class Entry(NamedTuple):
-    """One step as the schedule sees it: its lane, its edges as (upstream, edge), mapped or not."""
+    """One step as the schedule sees it: its lane, its edges as (upstream, edge), mapped or not, what it needs."""
 
     lane: int
     edges: Sequence[tuple[int, Edge]] = ()
     mapped: bool = False
+    needs: Needs = NO_NEEDS
 
 
 class News(NamedTuple):

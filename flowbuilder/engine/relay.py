@@ -23,20 +23,19 @@ Told = tuple[str, dict[str, Any]]
 
 
 class Relay:
-    """The hook thread of one run.
+    """The hook thread of one engine.
 
     ``tell`` costs one queue put, and nothing where nobody listens. An implementation that raises
-    is logged once and hears nothing more; ``failures`` lists each as (plugin, hook). ``calling`` is
+    is logged once and hears nothing more of that run; ``failures`` lists each as (plugin, hook). ``calling`` is
     the plugin and hook that are being called, and since when (monotonic seconds).
     """
 
     def __init__(self, host: pluggy.PluginManager, on_drained: Callable[[], None]) -> None:
-        self.failures: list[tuple[str, str]] = []
         self._listeners = {name: _implementations(host, name) for name in WATCHERS}
         self._host = host
-        self._silenced: set[int] = set()
+        self._silenced: dict[str, dict[int, tuple[str, str]]] = {}
         self._is_waited_for = False
-        self._queue: SimpleQueue[Told | None] = SimpleQueue()
+        self._queue: SimpleQueue[Told | Callable[[], None] | None] = SimpleQueue()
         self._on_drained = on_drained
         self._thread: threading.Thread | None = None
         self.finished = threading.Event()
@@ -66,6 +65,21 @@ class Relay:
         if self._listeners[name] and self._thread is not None:
             self._queue.put((name, facts))
 
+    def failures(self, run_id: str) -> tuple[tuple[str, str], ...]:
+        """Return (plugin, hook) for each implementation that raised in a run."""
+        return tuple(self._silenced.get(run_id, {}).values())
+
+    def forget(self, run_id: str) -> None:
+        """Drop what is kept of a run that is over."""
+        self._silenced.pop(run_id, None)
+
+    def after(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called on the hook thread after all that is queued; at once where nobody listens."""
+        if self._thread is None:
+            call()
+        else:
+            self._queue.put(call)
+
     def close(self) -> None:
         """Tell what is queued, then end the thread; ``finished`` is set and ``on_drained`` called."""
         if self._thread is None:
@@ -75,15 +89,21 @@ class Relay:
 
     def _serve(self) -> None:
         while (told := self._queue.get()) is not None:
-            name, facts = told
-            for implementation in self._listeners[name]:
-                if id(implementation.plugin) not in self._silenced:
-                    self._call(implementation, name, facts)
+            if callable(told):
+                told()
+            else:
+                self._tell(*told)
             if self._is_waited_for and self._queue.qsize() <= BACKLOG // 2:
                 self._is_waited_for = False
                 self._on_drained()
         self.finished.set()
         self._on_drained()
+
+    def _tell(self, name: str, facts: dict[str, Any]) -> None:
+        silenced = self._silenced.get(facts["run"].run_id, ())
+        for implementation in self._listeners[name]:
+            if id(implementation.plugin) not in silenced:
+                self._call(implementation, name, facts)
 
     def _call(self, implementation: Any, name: str, facts: dict[str, Any]) -> None:
         plugin = implementation.plugin_name
@@ -91,8 +111,8 @@ class Relay:
         try:
             implementation.function(*(facts[argument] for argument in implementation.argnames))
         except BaseException:  # a watcher may raise anything, SystemExit included, and must not break the run
-            self._silenced.add(id(implementation.plugin))
-            self.failures.append((plugin, name))
+            silenced = self._silenced.setdefault(facts["run"].run_id, {})
+            silenced[id(implementation.plugin)] = (plugin, name)
             log.exception("plugin %s failed in flowbuilder_%s and hears nothing more of this run", plugin, name)
         finally:
             self.calling = None

@@ -1,73 +1,36 @@
-"""Run: what lanes and the loop ask of a run; every change happens under its one lock.
-
-Lanes take attempts and say how they ended, from any thread. No user code, hook or I/O runs under
-the lock.
-"""
+"""Run: one run of a plan, as its engine and its attempts see it; the engine holds the lock."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.ending import Ending
-from flowbuilder.engine.napping_lock import NappingLock
 from flowbuilder.engine.state import RunState
 
 
 class Run:
-    """One run of a plan, as the source of attempts for its lanes.
+    """Starts the units its share was granted, and settles their attempts.
 
     Args:
         state: the state of the run, from now on changed only here and by ``Ending``.
-        wrappers: the implementations of ``flowbuilder_step_call``.
+        attend: what the loop is to call when it has to act.
     """
 
-    def __init__(self, state: RunState, wrappers: Sequence[Any]) -> None:
+    def __init__(self, state: RunState, attend: Callable[[], None]) -> None:
         self.state = state
+        self.attend = attend
         self.info = state.info
         self.schedule = state.schedule
         self.variables = state.variables
-        self.wrappers = wrappers
+        self.wrappers = state.shared.wrappers
+        self.providers = state.providers
         self.value_of = state.values.value_of
         self.items_of = state.values.items_of
-        self._lock = NappingLock()
         self._ending = Ending(state)
-        self._lane_numbers = range(len(state.lanes))
-        self._wake: Sequence[Callable[[], None]] = ()
         self._hears_start = state.relay.hears("step_start")
-        self._has_providers = bool(state.info.plan.providers)
 
-    # What lanes ask and say.
-
-    def take(self, lane: int) -> Attempt | None:
-        """Return the next attempt of a lane, or None when nothing may start now.
-
-        Where more could start, lanes are woken for one more worker each.
-        """
-        with self._lock:
-            attempt = self._next(lane)
-            wake = self._wanted_lanes() if attempt is not None else ()
-        self._wake_all(wake)
-        return attempt
-
-    def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
-        """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
-        with self._lock:
-            self._ending.settle(attempt)
-            self._ending.digest()
-            following = self._next(lane) if lane is not None else None
-            wake = self._wanted_lanes()
-        self._wake_all(wake)
-        return following
-
-    def look(self, lane: int) -> None:
-        """Wake a lane if it could start something."""
-        with self._lock:
-            has_work = self._has_work(lane)
-        if has_work:
-            self._wake[lane]()
+    # What attempts ask, from any thread, without the lock.
 
     def begin(self, attempt: Attempt) -> None:
         """Tell that the body of a step with a ``when`` is about to be called."""
@@ -78,57 +41,16 @@ class Run:
         """Return whether nobody waits for an attempt any more."""
         return attempt.overdue or self.state.is_stopping
 
-    # Waking.
+    # What the engine says; under the lock.
 
-    def attach(self, wake: Sequence[Callable[[], None]]) -> None:
-        """Say how each lane is woken, and wake those that have something to start."""
-        self._wake = wake
-        with self._lock:
-            self._ending.digest()
-        self.wake_lanes()
+    @property
+    def wants_attention(self) -> bool:
+        """Whether the loop has to act: bodies are to be cancelled, all has ended, or nothing can go on."""
+        return self.state.cancel_bodies or self.schedule.ended or self.schedule.starved
 
-    def wake_lanes(self) -> None:
-        """Wake every lane that could start something, and the loop where it has to act."""
-        with self._lock:
-            wake = self._wanted_lanes()
-        self._wake_all(wake)
-
-    def _has_work(self, lane: int) -> bool:
-        return self.schedule.startable(lane) or bool(self.state.prepared[lane])
-
-    def _wanted_lanes(self) -> Sequence[int]:
-        """Return the lanes that could start something; wakes the loop where it has to act."""
-        if self.state.cancel_lanes or self.schedule.ended or self.schedule.starved:
-            self.state.notify()
-        return [lane for lane in self._lane_numbers if self._has_work(lane)]
-
-    def _wake_all(self, lanes: Sequence[int]) -> None:
-        """Wake lanes; never under the lock."""
-        for lane in lanes:
-            self._wake[lane]()
-
-    # Starting.
-
-    def prepared(self, attempt: Attempt) -> None:
-        """Give an attempt whose providers stand to its lane."""
-        with self._lock:
-            self.state.prepared[self.state.lane_of(attempt.unit)].append(attempt)
-        self.wake_lanes()
-
-    def _next(self, lane: int) -> Attempt | None:
-        if self.state.prepared[lane]:
-            return self.state.prepared[lane].popleft()
-        if self.state.relay.is_behind:
-            return None
-        while (unit := self.schedule.take(lane)) is not None:
-            attempt = self._start(unit, lane)
-            if not self._has_providers or self.state.providers.stand(attempt.step.providers):
-                return attempt
-            self.state.to_prepare.append(attempt)
-            self.state.notify()
-        return None
-
-    def _start(self, unit: int, lane: int) -> Attempt:
+    def start(self, unit: int, lane: int) -> Attempt:
+        """Start a unit that was given its slot."""
+        self.schedule.start(unit)
         step = self.state.step_of(unit)
         number = self.state.tries.get(unit, 0) + 1
         info = self.state.records.info_of(unit)
@@ -145,47 +67,45 @@ class Run:
 
     def _set_limit(self, attempt: Attempt, lane: int) -> None:
         timeout = getattr(attempt.step.definition, "timeout", None) or self.info.config.step_timeout
-        facts = self.state.lanes[lane]
+        facts = self.state.shared.facts[lane]
         if timeout is None or facts.executor == "inline":
             return
         attempt.timeout = timeout
         attempt.deadline = attempt.started + timeout
         if not facts.enforces_timeouts:
-            self.state.at(attempt.deadline, lambda: self._ending.overran(attempt))
+            self.state.shared.at(attempt.deadline, lambda: self._overran(attempt))
 
-    # What the loop asks and says.
+    def _overran(self, attempt: Attempt) -> None:
+        self._ending.overran(attempt)
+        if self.wants_attention:
+            self.state.shared.attend(self.attend)
 
-    @property
-    def next_timer(self) -> float:
-        """When the next timer is due, in seconds of the monotonic clock."""
-        return self.state.timers.next
+    def stand(self, attempt: Attempt) -> bool:
+        """Return whether all providers of an attempt are set up."""
+        return self.state.providers.stand(attempt.step.providers)
 
-    def fire_timers(self) -> None:
-        """Act on every timer that is due."""
-        with self._lock:
-            for due in self.state.timers.pop_due(time.monotonic()):
-                due()
-            self._ending.digest()
-        self.wake_lanes()
+    def settle(self, attempt: Attempt) -> bool:
+        """Settle an attempt that has ended, and return whether the loop has to act."""
+        self._ending.settle(attempt)
+        return self.wants_attention
+
+    def digest(self) -> None:
+        """Act on what the schedule decided by itself."""
+        self._ending.digest()
 
     def cancel(self, reason: str) -> None:
-        """Start nothing new and cancel what runs; safe from any thread."""
-        with self._lock:
-            if self.state.cancel_reason or self.schedule.ended:
-                return
+        """Start nothing new and have what runs cancelled."""
+        if not self.state.cancel_reason and not self.schedule.ended:
             self.state.cancel_reason = reason
             self.schedule.stop()
             self._ending.digest()
-        self.state.notify()
 
     def end_grace(self) -> None:
         """Give up on what has not ended within the grace period: after a stop, or where all else waits for it."""
-        with self._lock:
-            if self.schedule.stopped:
-                self._ending.abandon_running(f"was cancelled, but still runs after {self.info.config.grace:g} s")
-            elif self.schedule.starved and self.state.overdue:
-                names = ", ".join(dict.fromkeys(one.info.name for one in self.state.overdue.values()))
-                self.state.records.stop_reason = f"it waited for {names}, which overran and still runs"
-                self.schedule.stop()
-                self._ending.digest()
-        self.state.notify()
+        if self.schedule.stopped:
+            self._ending.abandon_running(f"was cancelled, but still runs after {self.info.config.grace:g} s")
+        elif self.schedule.starved and self.state.overdue:
+            names = ", ".join(dict.fromkeys(one.info.name for one in self.state.overdue.values()))
+            self.state.records.stop_reason = f"it waited for {names}, which overran and still runs"
+            self.schedule.stop()
+            self._ending.digest()

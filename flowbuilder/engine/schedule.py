@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from flowbuilder.engine.barriers import Barriers
 from flowbuilder.engine.entries import Edge, Entry, News, State
-from flowbuilder.engine.slots import Slots
+from flowbuilder.engine.limits import NO_NEEDS, Needs
+from flowbuilder.engine.share import Share
 
 PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
 SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
@@ -35,8 +36,7 @@ class Schedule:
 
     Args:
         entries: the steps, each after its upstream.
-        lane_limits: for each lane how many of its units run at once.
-        limit: how many units run at once, all lanes together; None for no limit.
+        share: where ready units wait for slots and resources.
         failures_allowed: the failure of this many units stops the run; None for never.
         batches: barriers: groups of steps of which none starts before the group before has ended.
     """
@@ -44,9 +44,8 @@ class Schedule:
     def __init__(
         self,
         entries: Sequence[Entry],
-        lane_limits: Sequence[int],
+        share: Share,
         *,
-        limit: int | None = None,
         failures_allowed: int | None = None,
         batches: Sequence[Sequence[int]] | None = None,
     ) -> None:
@@ -55,13 +54,15 @@ class Schedule:
         self.stopped = False
         self.failures = 0
         self._failures_allowed = failures_allowed
-        self._slots = Slots(lane_limits, limit)
+        self._share = share
+        self._held = 0
         self._live = 0
         self._waiting_retries = 0
         self._open = count
         self._state = [PENDING] * count
         self._waits_for = [len(entry.edges) for entry in entries]
         self._lane = [entry.lane for entry in entries]
+        self._needs = {unit: entry.needs for unit, entry in enumerate(entries) if entry.needs}
         self._parent = [-1] * count
         self._downstream: list[list[int] | None] = [None] * count
         self._maps: dict[int, list[int]] = {}
@@ -109,7 +110,7 @@ class Schedule:
     @property
     def running(self) -> int:
         """How many slots are held."""
-        return self._slots.held
+        return self._held
 
     def state(self, unit: int) -> State:
         """Return where a unit stands."""
@@ -124,19 +125,13 @@ class Schedule:
         """Return the mapped step an item belongs to, -1 for a step."""
         return self._parent[unit]
 
-    def startable(self, lane: int) -> bool:
-        """Return whether ``take(lane)`` would give a unit."""
-        return self._slots.startable(lane)
-
     # What a driver says.
 
-    def take(self, lane: int) -> int | None:
-        """Start the next ready unit of a lane: it now holds a slot. None where nothing may start."""
-        unit = self._slots.take(lane)
-        if unit is not None:
-            self._state[unit] = RUNNING
-            self._live += 1
-        return unit
+    def start(self, unit: int) -> None:
+        """Say that a ready unit was given its slot and starts."""
+        self._state[unit] = RUNNING
+        self._held += 1
+        self._live += 1
 
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
@@ -179,11 +174,13 @@ class Schedule:
 
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
-        self._slots.hold(self._lane[unit])
+        self._held += 1
+        self._share.hold(self._lane[unit], self._needs_of(unit))
 
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
-        self._slots.release(self._lane[unit])
+        self._held -= 1
+        self._share.release(self._lane[unit], self._needs_of(unit))
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -215,7 +212,7 @@ class Schedule:
         if self.stopped:
             return
         self.stopped = True
-        self._slots.clear()
+        self._share.close()
         self.news.append(News("stop"))
         self._skip_all(range(len(self._state)))
 
@@ -247,7 +244,15 @@ class Schedule:
         if self._barriers and self._parent[unit] < 0 and self._barriers.hold(unit):
             return
         self._state[unit] = READY
-        self._slots.add(unit, self._lane[unit])
+        parent = self._parent[unit]
+        step = unit if parent < 0 else parent
+        self._share.add(unit, self._lane[unit], step, self._needs.get(step, NO_NEEDS))
+
+    def _needs_of(self, unit: int) -> Needs:
+        if not self._needs:
+            return NO_NEEDS
+        parent = self._parent[unit]
+        return self._needs.get(unit if parent < 0 else parent, NO_NEEDS)
 
     def _place_item(self, item: int, sources: list[int]) -> None:
         for source in sources:

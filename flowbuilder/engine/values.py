@@ -95,8 +95,8 @@ def _listed(value: Any, binding: Binding) -> Sequence[Any]:
     has_order = hasattr(value, "__len__") and not isinstance(value, str | bytes | set | frozenset | dict)
     if has_order and hasattr(value, "__iter__"):
         return list(value)
-    hint = {set: ": use sorted(…)", frozenset: ": use sorted(…)", dict: ": use list(….items())"}.get(type(value), "")
+    hints: dict[Any, str] = {set: ": use sorted(…)", frozenset: ": use sorted(…)", dict: ": use list(….items())"}
     raise TypeError(
         f"each= maps {binding.parameter!r} over {binding.source or 'a value'!r}, which is no list"
-        f" but {type(value).__name__}{hint}"
+        f" but {type(value).__name__}{hints.get(type(value), '')}"
     )

@@ -22,6 +22,7 @@ class RunInfo:
     params: Mapping[str, Any]
     config: ParallelConfig
     started_at: float
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

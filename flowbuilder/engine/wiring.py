@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.engine.entries import Edge, Entry
+from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
 
 
@@ -29,14 +30,21 @@ class Wiring:
         return [[self.index[name] for name in batch] for batch in self.batches]
 
 
-def wired(plan: Plan, config: ParallelConfig, executors: Sequence[str]) -> Wiring:
-    """Return the wiring of a plan; the lanes are numbered as their ``executors`` are listed."""
-    numbers = {name: number for number, name in enumerate(executors)}
+def wired(plan: Plan, config: ParallelConfig, numbers: Mapping[str, int], resources: Mapping[str, Limit]) -> Wiring:
+    """Return the wiring of a plan.
+
+    Args:
+        plan: the plan.
+        config: says whether its batches are barriers.
+        numbers: the number of each executor's lane.
+        resources: the limits its steps may need, by name.
+    """
     index = {step.name: unit for unit, step in enumerate(plan.steps)}
     lanes = tuple(numbers[step.executor] for step in plan.steps)
     mapped = {step.name for step in plan.steps if step.mapped}
     entries = [
-        Entry(lane, _edges(step, mapped, index), step.mapped) for step, lane in zip(plan.steps, lanes, strict=True)
+        Entry(lane, _edges(step, mapped, index), step.mapped, _needs(step, resources))
+        for step, lane in zip(plan.steps, lanes, strict=True)
     ]
     return Wiring(
         steps=plan.steps, index=index, lanes=lanes, entries=tuple(entries), batches=tuple(_batches(plan, config))
@@ -54,6 +62,12 @@ def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> lis
         found[one.source] = min(found.get(one.source, edge), edge)
     edges = [(index[name], edge) for name, edge in found.items()]
     return edges + [(index[name], Edge.ITEMS) for name in step.upstream if name in items]
+
+
+def _needs(step: PlannedStep, resources: Mapping[str, Limit]) -> Needs:
+    wanted = getattr(step.definition, "resources", None)
+    # In the order of names, so that equal needs are equal.
+    return tuple((resources[name], wanted[name]) for name in sorted(wanted)) if wanted else NO_NEEDS
 
 
 def _batches(plan: Plan, config: ParallelConfig) -> list[tuple[str, ...]]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from flowbuilder.declare.signature import unwrapped
 from flowbuilder.discovery import install_finder
@@ -27,6 +27,24 @@ class RemoteTraceback(Exception):
 
     def __str__(self) -> str:
         return f"\n\n{self.args[0]}"
+
+
+class DeadlinePassedError(Exception):
+    """The worker did not answer before the deadline; it has been killed."""
+
+
+class Reply(NamedTuple):
+    """How a call in a worker ended: what it returned, or the error it raised and its traceback as text."""
+
+    returned: Any
+    error: BaseException | None
+    trace: str
+
+    def value(self) -> Any:
+        """Return what the function returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error from RemoteTraceback(self.trace)
+        return self.returned
 
 
 class WorkerProcess:
@@ -54,13 +72,13 @@ class WorkerProcess:
             os.close(child_out)
         self._send(pickle.dumps({"path": sys.path, "table": install_finder().table, "level": logging.root.level}))
 
-    def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any], deadline: float | None) -> Any:
-        """Call ``fn`` in the worker and return what it returns.
+    def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any], deadline: float | None) -> Reply:
+        """Call ``fn`` in the worker and return how that ended.
 
         Raises:
-            TimeoutError: when ``deadline`` (monotonic seconds) passes; the worker is killed.
+            DeadlinePassedError: when ``deadline`` (monotonic seconds) passes; the worker is killed.
             WorkerDiedError: when the worker ends before it answers.
-            BaseException: what the function raised.
+            TypeError: when the arguments cannot be sent.
         """
         inner = unwrapped(fn)
         settled = _settled(fn)
@@ -70,18 +88,14 @@ class WorkerProcess:
             raise TypeError(f"the arguments cannot be sent to a worker process: {error}") from error
         try:
             self._send(message, deadline)
-            reply = self._receive(deadline)
-        except TimeoutError:
+            data = self._receive(deadline)
+        except DeadlinePassedError:
             self.kill()
             raise
         except (EOFError, OSError):
             raise WorkerDiedError(self._epitaph()) from None
-        outcome, value, records = pickle.loads(reply)
-        self._records = records
-        if outcome == "raised":
-            raised, text = value
-            raise raised from RemoteTraceback(text)
-        return value
+        outcome, value, self._records = pickle.loads(data)
+        return Reply(None, *value) if outcome == "raised" else Reply(value, None, "")
 
     def printed(self) -> list[tuple[str, str]]:
         """Return what the worker wrote to stdout and stderr since it was last asked; a closed one, its last words."""
@@ -155,7 +169,7 @@ class WorkerProcess:
     def _wait(reading: list[int], writing: list[int], deadline: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0 or select.select(reading, writing, [], left) == ([], [], []):
-            raise TimeoutError
+            raise DeadlinePassedError
 
 
 def _settled(fn: Any) -> dict[str, Any]:

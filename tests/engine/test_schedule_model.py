@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.entries import Edge, Entry, State
+from flowbuilder.engine.policies import Fifo
 from flowbuilder.engine.schedule import Schedule
+from flowbuilder.engine.share import Share
 
 ENDED = {State.SUCCESS, State.FAILED, State.PASSED, State.SKIPPED}
 Edges = list[tuple[int, Edge]]
@@ -34,6 +37,23 @@ def plans(draw: st.DrawFn) -> tuple[list[Entry], list[int], int | None]:
         entries.append(Entry(draw(st.integers(0, lanes - 1)), edges, mapped))
     limits = draw(st.lists(st.integers(1, 3), min_size=lanes, max_size=lanes))
     return entries, limits, draw(st.none() | st.integers(1, 4))
+
+
+def admission(limits: list[int], limit: int | None) -> tuple[Admission, Share]:
+    """Return what grants slots to the one run of a test."""
+    made = Admission(Fifo(), limit)
+    for one in limits:
+        made.add_lane(one)
+    return made, Share(made, 1)
+
+
+def taken(slots: Admission, schedule: Schedule, lane: int) -> int | None:
+    """Return the next unit of a lane, started; None where nothing may start."""
+    granted = slots.take(lane)
+    if granted is None:
+        return None
+    schedule.start(granted[1])
+    return granted[1]
 
 
 @dataclass
@@ -73,7 +93,8 @@ class ScheduleMachine(RuleBasedStateMachine):
     def build(self, plan: tuple[list[Entry], list[int], int | None], failures: int | None) -> None:
         entries, limits, limit = plan
         self.entries, self.limits, self.limit = entries, limits, limit
-        self.schedule = Schedule(entries, limits, limit=limit, failures_allowed=failures)
+        self.admission, share = admission(limits, limit)
+        self.schedule = Schedule(entries, share, failures_allowed=failures)
         self.model = Model(entries)
         self.running: dict[int, int] = {}
         self.held: dict[int, int] = {}
@@ -95,7 +116,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     def take(self, lane: int) -> None:
         if lane >= len(self.limits):
             return
-        unit = self.schedule.take(lane)
+        unit = taken(self.admission, self.schedule, lane)
         if unit is not None:
             assert unit not in self.running
             assert not self.schedule.stopped
@@ -172,7 +193,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             return
         ready = [unit for unit in self.units() if self.schedule.state(unit) is State.READY]
         in_use = len(self.running) + len(self.held)
-        startable = [lane for lane in range(len(self.limits)) if self.schedule.startable(lane)]
+        startable = [lane for lane in range(len(self.limits)) if self.admission.startable(lane)]
         for unit in ready:
             lane = self.lane_of(unit)
             holders = [*self.running.values(), *self.held.values()].count(lane)
@@ -228,7 +249,7 @@ def finish(machine: ScheduleMachine) -> None:
             machine.waiting.discard(unit)
             machine.schedule.due(unit)
         for lane in range(len(machine.limits)):
-            unit_or_none = machine.schedule.take(lane)
+            unit_or_none = taken(machine.admission, machine.schedule, lane)
             if unit_or_none is not None:
                 machine.running[unit_or_none] = lane
         if not machine.running:
@@ -258,11 +279,12 @@ def test_batches_are_barriers(plan: tuple[list[Entry], list[int], int | None], s
     for entry in entries:
         level.append(1 + max((level[one] for one, _ in entry.edges), default=-1))
     batches = [[u for u, at in enumerate(level) if at == number] for number in range(max(level) + 1)]
-    schedule = Schedule(entries, limits, limit=limit, batches=batches)
+    slots, share = admission(limits, limit)
+    schedule = Schedule(entries, share, batches=batches)
     choose = random.Random(seed)
     running: list[int] = []
     while not schedule.ended:
-        running += [unit for lane in range(len(limits)) if (unit := schedule.take(lane)) is not None]
+        running += [unit for lane in range(len(limits)) if (unit := taken(slots, schedule, lane)) is not None]
         unit = running.pop(choose.randrange(len(running)))
         parent = schedule.parent(unit)
         batch = level[unit if parent < 0 else parent]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from anyio.abc import TaskGroup
@@ -11,7 +11,7 @@ from flowbuilder.engine.attempt import Attempt
 
 
 class Source(Protocol):
-    """Where a lane takes attempts from and says how they ended: the run."""
+    """Where a lane takes attempts from and says how they ended: the engine."""
 
     def take(self, lane: int) -> Attempt | None:
         """Return an attempt to execute, or None when nothing may start now."""
@@ -34,7 +34,7 @@ class Lane(Protocol):
     enforces_timeouts: bool
 
     def start(self, source: Source, number: int, notify: Callable[[], None]) -> None:
-        """Begin to serve as lane ``number`` of a run; ``notify`` asks, from any thread, for a ``turn``."""
+        """Begin to serve as lane ``number``; ``notify`` asks, from any thread, for a ``turn``."""
 
     def turn(self, group: TaskGroup) -> None:
         """Do on the loop what was asked for; called after each notice."""
@@ -42,11 +42,11 @@ class Lane(Protocol):
     def wake(self) -> None:
         """Hear that there may be something to take. From any thread, never under the schedule's lock."""
 
-    def cancel(self) -> None:
-        """Cancel what runs, as far as the lane can."""
+    def cancel(self, attempts: Iterable[Attempt]) -> None:
+        """Cancel those of ``attempts`` that run here, as far as the lane can; called on the loop."""
 
     def close(self) -> None:
-        """End all that the lane started; called once, when the run is over."""
+        """End all that the lane started; called once, when all runs are over."""
 
 
 LaneFactory = Callable[[int | None], Any]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.lanes.base import Source
 
 TURNS = 20
@@ -41,7 +42,7 @@ class InlineLane:
             self._working = True
             group.start_soon(self._work, name="flowbuilder inline worker")
 
-    def cancel(self) -> None:
+    def cancel(self, attempts: Iterable[Attempt]) -> None:
         """Nothing can be cancelled: while a body runs, nothing else does."""
 
     def close(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -19,9 +21,10 @@ TURNS = 100
 class LoopLane:
     """Runs async bodies on the event loop.
 
-    A worker takes attempts until there is none, so a chain or a fan of short bodies costs no new
-    loop task; one spare worker at a time is started, and only a body that really waits lets it
-    run. A worker whose context variables a body changed ends, so nothing leaks into the next.
+    A worker takes attempts of its run until there is none, so a chain or a fan of short bodies
+    costs no new loop task; one worker at a time is started, and only a body that really waits lets
+    it run. Each begins with the context variables of its run. One whose variables a body changed,
+    or whose next attempt is another run's, hands over to a fresh one.
     """
 
     enforces_timeouts = True
@@ -30,8 +33,8 @@ class LoopLane:
         self.limit = limit or AT_ONCE
         self._asked = False
         self._spare = False
-        self._scopes: set[anyio.CancelScope] = set()
-        self._cancelled = False
+        self._handed: deque[Attempt] = deque()
+        self._scopes: dict[Attempt, anyio.CancelScope] = {}
 
     def start(self, source: Source, number: int, notify: Callable[[], None]) -> None:
         """Begin to serve; called on the loop."""
@@ -46,50 +49,67 @@ class LoopLane:
             self._notify()
 
     def turn(self, group: TaskGroup) -> None:
-        """Start the worker that was asked for, unless one is on its way."""
+        """Start the workers that were asked for, unless a spare one is on its way."""
+        while self._handed:
+            self._start_worker(group, self._handed.popleft())
         if self._asked and not self._spare:
-            self._spare = True
-            group.start_soon(self._work, name="flowbuilder loop worker")
+            self._asked = False
+            attempt = self._source.take(self._number)
+            if attempt is not None:
+                self._spare = True
+                self._start_worker(group, attempt)
 
-    def cancel(self) -> None:
-        """Cancel every running body; on the loop."""
-        self._cancelled = True
-        for scope in list(self._scopes):
-            scope.cancel()
+    def _start_worker(self, group: TaskGroup, attempt: Attempt) -> None:
+        start = partial(group.start_soon, self._work, attempt, name="flowbuilder loop worker")
+        attempt.source.variables.copy().run(start)
+
+    def cancel(self, attempts: Iterable[Attempt]) -> None:
+        """Cancel running bodies; on the loop."""
+        for attempt in attempts:
+            scope = self._scopes.get(attempt)
+            if scope is not None:
+                scope.cancel()
 
     def close(self) -> None:
         """Nothing is left to end: workers end by themselves when there is nothing to take."""
 
-    async def _work(self) -> None:
-        self._asked = self._spare = False
+    async def _work(self, attempt: Attempt) -> None:
+        if self._spare:
+            self._spare = False
+            if self._asked:
+                self._notify()
         # One scope serves all bodies of this worker that have no limit of their own.
         with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
-            try:
-                await self._take_turns(scope)
-            finally:
-                self._scopes.discard(scope)
+            await self._take_turns(attempt, scope)
 
-    async def _take_turns(self, scope: anyio.CancelScope) -> None:
+    async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
         turns, before = 0, copy_context()
-        attempt = self._source.take(self._number)
-        while attempt is not None:
+        while True:
             await self._attempt(attempt, scope)
             turns += 1
-            # What is still ready is left to a fresh worker when a body changed this one's variables.
-            is_clean = copy_context() == before
-            attempt = self._source.done(attempt, self._number if is_clean else None)
+            is_fresh = not scope.cancel_called and copy_context() == before
+            following = self._source.done(attempt, self._number if is_fresh else None)
+            if following is None:
+                break
+            if following.source is not attempt.source:
+                self._handed.append(following)
+                self._notify()
+                break
+            attempt = following
             if turns % TURNS == 0:
                 await anyio.lowlevel.checkpoint()
-        if not self._cancelled:
-            self._source.look(self._number)
+        self._source.look(self._number)
 
     async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
-        if attempt.timeout is None or attempt.phase != "body":
-            await attempt.execute_async()
-        else:
-            await self._limited(attempt)
-        if scope.cancel_called or self._cancelled:
+        self._scopes[attempt] = scope
+        try:
+            if attempt.timeout is None or attempt.phase != "body":
+                await attempt.execute_async()
+            else:
+                await self._limited(attempt)
+        finally:
+            del self._scopes[attempt]
+        if scope.cancel_called:
             attempt.cancelled()
 
     async def _limited(self, attempt: Attempt) -> None:

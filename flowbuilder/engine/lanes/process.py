@@ -6,13 +6,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.lanes.thread import ThreadLane
-from flowbuilder.engine.worker_process import WorkerProcess
-from flowbuilder.errors import StepCancelledError, StepTimeoutError
+from flowbuilder.engine.worker_process import DeadlinePassedError, WorkerProcess
+from flowbuilder.errors import StepCancelledError, StepTimeoutError, WorkerDiedError
 
 
 class ProcessLane(ThreadLane):
@@ -27,13 +27,12 @@ class ProcessLane(ThreadLane):
     def __init__(self, limit: int | None = None) -> None:
         super().__init__(limit or os.cpu_count() or 1)
         self._workers: dict[int, WorkerProcess] = {}
-        self._cancelled = False
+        self._busy: dict[Attempt, WorkerProcess] = {}
 
-    def cancel(self) -> None:
-        """Kill the workers of all running bodies."""
+    def cancel(self, attempts: Iterable[Attempt]) -> None:
+        """Kill the workers of running bodies."""
         with self._lock:
-            self._cancelled = True
-            workers = list(self._workers.values())
+            workers = [worker for attempt in attempts if (worker := self._busy.get(attempt)) is not None]
         for worker in workers:
             worker.kill()
 
@@ -49,24 +48,29 @@ class ProcessLane(ThreadLane):
 
     def _execute(self, attempt: Attempt) -> None:
         attempt.execute(lambda fn, kwargs: self._call(attempt, fn, kwargs))
-        if attempt.status is not None and isinstance(attempt.error, StepCancelledError) and self._cancelled:
-            attempt.cancelled()
 
     def _call(self, attempt: Attempt, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
         """Send one call to this thread's worker and wait for its answer, its death or the deadline."""
         worker = self._worker()
+        with self._lock:
+            self._busy[attempt] = worker
         try:
+            # Asked now that a cancellation would find the worker.
+            if attempt.source.is_over(attempt):
+                raise StepCancelledError(f"{attempt.info.name} was cancelled")
             reply = worker.call(fn, kwargs, attempt.deadline)
-        except BaseException as error:
+        except (DeadlinePassedError, WorkerDiedError) as error:
             self._drop()
-            if self._cancelled:
-                raise StepCancelledError(f"{attempt.info.name} was cancelled") from None
-            if isinstance(error, TimeoutError):
+            if isinstance(error, DeadlinePassedError):
                 raise StepTimeoutError(attempt.info.name, attempt.timeout or 0.0) from None
+            if attempt.source.is_over(attempt):
+                raise StepCancelledError(f"{attempt.info.name} was cancelled") from None
             raise
         finally:
+            with self._lock:
+                del self._busy[attempt]
             _replay(worker)
-        return reply
+        return reply.value()
 
     def _worker(self) -> WorkerProcess:
         number = threading.get_ident()
@@ -75,8 +79,6 @@ class ProcessLane(ThreadLane):
             worker = WorkerProcess()
             with self._lock:
                 self._workers[number] = worker
-                if self._cancelled:
-                    worker.kill()
         return worker
 
     def _drop(self) -> None:

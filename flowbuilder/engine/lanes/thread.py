@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from anyio.abc import TaskGroup
 
@@ -52,7 +52,7 @@ class ThreadLane:
     def turn(self, group: TaskGroup) -> None:
         """Nothing is done on the loop."""
 
-    def cancel(self) -> None:
+    def cancel(self, attempts: Iterable[Attempt]) -> None:
         """Nothing is interrupted: a body that asks ``ctx.check_cancelled()`` ends by itself."""
 
     def close(self) -> None:

@@ -1,0 +1,186 @@
+"""Engine: the source of attempts for its lanes, over all runs; every change happens under its one lock.
+
+Lanes take attempts and say how they ended, from any thread. No user code, hook or I/O runs under
+the lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pluggy
+
+from flowbuilder.engine.admission import Admission
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.lanes.base import Lane, LaneFactory
+from flowbuilder.engine.limits import pool_of
+from flowbuilder.engine.napping_lock import NappingLock
+from flowbuilder.engine.policies import Policy
+from flowbuilder.engine.relay import Relay
+from flowbuilder.engine.run import Run
+from flowbuilder.engine.state import LaneFacts
+from flowbuilder.engine.timers import Timers
+
+
+class Limits(NamedTuple):
+    """What all runs of an engine share: slots, resources by name, and the order of starting."""
+
+    max_concurrency: int | None
+    resources: Mapping[str, int]
+    policy: Policy
+
+
+class Engine:
+    """What all runs of one scheduler share: lock, lanes, slots, resources, timers and the hook thread.
+
+    ``attention`` has what the loop is to call, ``to_prepare`` the attempts whose providers it has to
+    set up first.
+
+    Args:
+        host: the plugins.
+        factories: how lanes are made, by the name of their executor.
+        limits: what all runs share.
+        notify: wakes the loop; safe from any thread.
+    """
+
+    def __init__(
+        self,
+        host: pluggy.PluginManager,
+        factories: Mapping[str, LaneFactory],
+        limits: Limits,
+        notify: Callable[[], None],
+    ) -> None:
+        self.lock = NappingLock()
+        self.notify = notify
+        self.admission = Admission(limits.policy, limits.max_concurrency)
+        self.resources = pool_of(limits.resources)
+        self.relay = Relay(host, self._drained)
+        self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()
+        self.timers = Timers()
+        self.attention: deque[Callable[[], None]] = deque()
+        self.to_prepare: deque[Attempt] = deque()
+        self.prepared: list[deque[Attempt]] = []
+        self.lanes: list[Lane] = []
+        self.facts: list[LaneFacts] = []
+        self._factories = factories
+        self._numbers: dict[str, int] = {}
+        self._max_concurrency = limits.max_concurrency
+
+    # Lanes.
+
+    def lane(self, executor: str) -> int:
+        """Return the number of an executor's lane, which is started when first asked for; on the loop only."""
+        number = self._numbers.get(executor)
+        if number is None:
+            lane: Lane = self._factories[executor](self._max_concurrency)
+            with self.lock:
+                number = self._numbers[executor] = self.admission.add_lane(lane.limit)
+                self.facts.append(LaneFacts(executor, lane.enforces_timeouts))
+                self.prepared.append(deque())
+                self.lanes.append(lane)
+            lane.start(self, number, self.notify)
+        return number
+
+    def close(self) -> None:
+        """End the lanes."""
+        for lane in self.lanes:
+            lane.close()
+
+    # What lanes ask and say.
+
+    def take(self, lane: int) -> Attempt | None:
+        """Return the next attempt of a lane, or None when nothing may start now.
+
+        Where more could start, lanes are woken for one more worker each.
+        """
+        with self.lock:
+            attempt = self._next(lane)
+            wake = self._lanes_with_work() if attempt is not None else ()
+        self._wake(wake)
+        return attempt
+
+    def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
+        """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
+        run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
+        with self.lock:
+            if run.settle(attempt):
+                self.attend(run.attend)
+            following = self._next(lane) if lane is not None else None
+            wake = self._lanes_with_work()
+        self._wake(wake)
+        return following
+
+    def look(self, lane: int) -> None:
+        """Wake a lane if it could start something."""
+        with self.lock:
+            has_work = self._has_work(lane)
+        if has_work:
+            self.lanes[lane].wake()
+
+    def _next(self, lane: int) -> Attempt | None:
+        if self.prepared[lane]:
+            return self.prepared[lane].popleft()
+        if self.relay.is_behind:
+            return None
+        while (taken := self.admission.take(lane)) is not None:
+            share, unit = taken
+            attempt: Attempt = share.owner.start(unit, lane)
+            if not attempt.step.providers or share.owner.stand(attempt):
+                return attempt
+            self.to_prepare.append(attempt)
+            self.notify()
+        return None
+
+    # Waking.
+
+    def attend(self, call: Callable[[], None]) -> None:
+        """Have the loop call ``call``; from any thread, and from a signal handler."""
+        self.attention.append(call)
+        self.notify()
+
+    def wake_lanes(self) -> None:
+        """Wake every lane that could start something."""
+        with self.lock:
+            wake = self._lanes_with_work()
+        self._wake(wake)
+
+    def prepare(self, attempt: Attempt) -> None:
+        """Give an attempt whose providers stand to its lane."""
+        run: Run = attempt.source  # type: ignore[assignment]  # as above
+        with self.lock:
+            self.prepared[run.state.lane_of(attempt.unit)].append(attempt)
+        self.wake_lanes()
+
+    def _has_work(self, lane: int) -> bool:
+        return bool(self.prepared[lane]) or self.admission.startable(lane)
+
+    def _lanes_with_work(self) -> Sequence[int]:
+        return [lane for lane in range(len(self.lanes)) if self._has_work(lane)]
+
+    def _wake(self, lanes: Sequence[int]) -> None:
+        """Wake lanes; never under the lock."""
+        for lane in lanes:
+            self.lanes[lane].wake()
+
+    def _drained(self) -> None:
+        self.wake_lanes()
+        self.notify()
+
+    # Time.
+
+    def at(self, when: float, due: Callable[[], Any]) -> None:
+        """Call ``due`` under the lock at ``when``, in seconds of the monotonic clock; the lock is held."""
+        if self.timers.add(when, due):
+            self.notify()
+
+    def fire_timers(self) -> None:
+        """Act on every timer that is due."""
+        if self.timers.next > time.monotonic():
+            return
+        with self.lock:
+            for due in self.timers.pop_due(time.monotonic()):
+                due()
+        self.wake_lanes()

@@ -1,0 +1,70 @@
+"""Execute: one run on an engine of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pluggy
+
+from flowbuilder.engine.drive import Driver
+from flowbuilder.engine.engine import Limits
+from flowbuilder.engine.lanes.base import LaneFactory
+from flowbuilder.engine.policies import Fifo
+from flowbuilder.engine.views import RunInfo
+from flowbuilder.results import RunResult
+
+
+@dataclass(slots=True, eq=False)
+class Stop:
+    """How a program outside the loop, such as a signal handler, stops a run."""
+
+    reason: str = ""
+    told: Callable[[str], None] = field(default=lambda reason: None)
+
+    def __call__(self, reason: str) -> None:
+        """Ask the run to cancel; safe from a signal handler, since no lock is taken."""
+        self.reason = self.reason or reason
+        self.told(self.reason)
+
+
+async def execute(
+    info: RunInfo,
+    host: pluggy.PluginManager,
+    factories: Mapping[str, LaneFactory],
+    stop: Stop | None = None,
+) -> RunResult[Any]:
+    """Run a plan to its end and return the result; failures are data in it.
+
+    When the caller is cancelled, by a scope or by its event loop, what runs is cancelled and torn
+    down first, within the grace period; then the cancellation goes on.
+    """
+    limits = Limits(info.config.max_concurrency, {}, Fifo())
+    driver = Driver(host, factories, limits)
+    try:
+        async with anyio.create_task_group() as group:
+            await group.start(driver.serve)
+            conduct = driver.submit(info)
+            if stop is not None:
+                stop.told = conduct.stop
+                if stop.reason:
+                    conduct.stop(stop.reason)
+            try:
+                await conduct.finished.wait()
+            except BaseException:  # a cancellation, which asyncio and trio each have their own class for
+                conduct.stop("its caller was cancelled")
+                raise
+            finally:
+                driver.close()
+    except BaseExceptionGroup as several:
+        raise _alone(several) from None
+    return conduct.result
+
+
+def _alone(error: BaseException) -> BaseException:
+    """Return the one error in nested groups of one: an internal error is worth seeing as it is."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,121 @@
+"""Limits: a capacity each, what is held of it, and the lines of requests that wait for it; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
+from typing import Any, Protocol
+
+
+class Closable(Protocol):
+    """Whose units wait: the share of a run, which is closed when nothing of it may start any more."""
+
+    is_closed: bool
+
+
+# A waiting unit: its policy's key, its place in order, its run's share, its number, how many had started when it came.
+Entry = tuple[Any, int, Closable, int, int]
+
+
+class Limit:
+    """A named capacity, such as a resource.
+
+    Lines whose best request does not fit are parked here by lane and by the amount they need, so
+    that what becomes free is offered to the best of each and the others are not looked at.
+    """
+
+    __slots__ = ("_parked", "capacity", "held", "name", "reserved")
+
+    def __init__(self, name: str, capacity: int) -> None:
+        self.name = name
+        self.capacity = capacity
+        self.held = 0
+        self.reserved = 0
+        self._parked: dict[tuple[int, int], list[tuple[Entry, Line]]] = {}
+
+    def fits(self, amount: int, *, is_reserver: bool) -> bool:
+        """Return whether an amount may be held now; what is reserved is for the reserver only."""
+        return self.held + amount + (0 if is_reserver else self.reserved) <= self.capacity
+
+    def park(self, line: Line, head: Entry, amount: int) -> None:
+        """Keep a line until its best request might fit."""
+        line.parked_at = self
+        line.parked_amount = amount
+        heappush(self._parked.setdefault((line.lane, amount), []), (head, line))
+
+    def awaken(self) -> Iterator[Line]:
+        """Yield, no longer parked, the best line of each lane and amount that fits the free capacity."""
+        for place, parked in list(self._parked.items()):
+            if self.held + place[1] <= self.capacity and (line := self._best(parked)) is not None:
+                line.parked_at = None
+                yield line
+            if not parked:
+                del self._parked[place]
+
+    def _best(self, parked: list[tuple[Entry, Line]]) -> Line | None:
+        while parked:
+            head, line = heappop(parked)
+            if line.parked_at is self and line.head() is head:
+                return line
+        return None
+
+
+Needs = tuple[tuple[Limit, int], ...]
+NO_NEEDS: Needs = ()
+
+
+class Line:
+    """Waiting units of one lane that need the same, the best first."""
+
+    __slots__ = ("_others", "_sorted", "lane", "listed", "needs", "parked_amount", "parked_at")
+
+    def __init__(self, lane: int, needs: Needs) -> None:
+        self.lane = lane
+        self.needs = needs
+        self.listed: Entry | None = None
+        self.parked_at: Limit | None = None
+        self.parked_amount = 0
+        # Most policies give keys that grow: appending those is cheaper than a heap.
+        self._sorted: deque[Entry] = deque()
+        self._others: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """Add a waiting unit."""
+        if not self._sorted or self._sorted[-1] < entry:
+            self._sorted.append(entry)
+        else:
+            heappush(self._others, entry)
+
+    def head(self) -> Entry | None:
+        """Return the best unit whose run has not stopped; None where there is none."""
+        while self._sorted and self._sorted[0][2].is_closed:
+            self._sorted.popleft()
+        while self._others and self._others[0][2].is_closed:
+            heappop(self._others)
+        if not self._others:
+            return self._sorted[0] if self._sorted else None
+        if not self._sorted or self._others[0] < self._sorted[0]:
+            return self._others[0]
+        return self._sorted[0]
+
+    def pop(self) -> Entry:
+        """Remove and return the best unit; there must be one."""
+        if self._others and (not self._sorted or self._others[0] < self._sorted[0]):
+            return heappop(self._others)
+        return self._sorted.popleft()
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (entry for entry in sorted([*self._sorted, *self._others]) if not entry[2].is_closed)
+
+    def blocker(self, *, is_reserver: bool) -> tuple[Limit, int] | None:
+        """Return the first limit that the best unit does not fit, and the amount it needs of it."""
+        for limit, amount in self.needs:
+            if not limit.fits(amount, is_reserver=is_reserver):
+                return limit, amount
+        return None
+
+
+def pool_of(capacities: Mapping[str, int]) -> dict[str, Limit]:
+    """Return one limit for each named capacity."""
+    return {name: Limit(name, capacity) for name, capacity in capacities.items()}

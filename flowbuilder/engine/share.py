@@ -1,0 +1,79 @@
+"""Share: what one run has of the slots and resources of all; pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flowbuilder.engine.admission import Admission
+from flowbuilder.engine.limits import NO_NEEDS, Limit, Line, Needs
+from flowbuilder.engine.policies import Waiting
+
+
+class Forecast(NamedTuple):
+    """How long each step of a run takes, and the longest chain from its start to the end of the run."""
+
+    expected: tuple[float, ...]
+    remaining: tuple[float, ...]
+
+
+class Share:
+    """The units of one run that wait for slots, hold them and give them back.
+
+    Args:
+        admission: what grants them.
+        number: of the run, in the order of submission.
+        priority: of the run; higher goes first.
+        limit: how many units of the run run at once, within the limits of all.
+        forecast: how long its steps take; without one each counts as one.
+    """
+
+    __slots__ = ("_admission", "_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority")
+
+    def __init__(
+        self,
+        admission: Admission,
+        number: int,
+        *,
+        priority: int = 0,
+        limit: int | None = None,
+        forecast: Forecast | None = None,
+    ) -> None:
+        self.number = number
+        self.priority = priority
+        self.owner: Any = None
+        self.is_closed = False
+        self._admission = admission
+        self._own = ((Limit("max_concurrency", limit), 1),) if limit is not None else NO_NEEDS
+        self._forecast = forecast
+        self._lines: dict[tuple[int, Needs], Line] = {}
+
+    def add(self, unit: int, lane: int, step: int, needs: Needs = NO_NEEDS) -> None:
+        """Let a unit of a step wait for a slot of a lane, and for what it needs."""
+        line = self._lines.get((lane, needs))
+        if line is None:
+            line = self._lines[lane, needs] = self._admission.line(lane, self._own + needs)
+        forecast = self._forecast
+        expected, remaining = (forecast.expected[step], forecast.remaining[step]) if forecast else (1.0, 1.0)
+        waiting = Waiting(self.number, self.priority, self._admission.starts, expected, remaining)
+        self._admission.enqueue(self, line, unit, waiting)
+
+    def hold(self, lane: int, needs: Needs = NO_NEEDS) -> None:
+        """Count one more slot as held, whether or not there is one."""
+        self._admission.hold(lane, self._own + needs)
+
+    def release(self, lane: int, needs: Needs = NO_NEEDS) -> None:
+        """Give a slot back."""
+        self._admission.release(lane, self._own + needs)
+
+    def lend(self, lane: int) -> None:
+        """Let others use the slot of a unit that waits for inner steps; its resources it keeps."""
+        self._admission.release(lane, self._own)
+
+    def take_back(self, lane: int, token: object) -> bool:
+        """Return whether a lent slot is there again at once; else ``token`` is granted later."""
+        return self._admission.take_back(lane, self._own, token)
+
+    def close(self) -> None:
+        """Let nothing of this run start any more."""
+        self.is_closed = True
+        self._admission.close(list(self._lines.values()))
