@@ -10,17 +10,15 @@ import pytest
 import flowbuilder
 from docs.generate import outdated
 from docs.hook_page import hooks
-from docs.snippets import Command, blocks, commands, execute, matches
+from docs.snippets import blocks, commands, executed, matches, pages
 from flowbuilder import errors
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = pages()
 GENERATED = {"api.md", "cli.md", "hooks.md", "settings.md"}
 CODE = re.compile(r"```.*?^```$|`[^`\n]+`", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
-# What a reader types once, on a machine of their own.
-NOT_RUN = ("pip install ", "make ", "source ", "python3 -m venv ")
 WORDS = (
     "step", "workflow", "definition", "input", "provider", "resource", "registry", "collect", "plan", "batch", "run",
     "attempt", "item", "executor", "engine", "lane", "result", "status", "timeout", "priority", "upstream / downstream",
@@ -39,29 +37,16 @@ def text_of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_the_snippets_of_a_page_run_and_print_what_it_shows(page: Path, tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool.flowbuilder]\n", encoding="utf-8")
-    exit_code = 0
-    for block in blocks(text_of(page)):
-        if block.title:
-            (tmp_path / block.title).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / block.title).write_text(block.text, encoding="utf-8")
-        for command in commands(block):
-            exit_code = check(command, tmp_path, exit_code)
-    assert exit_code == 0, "the last command failed, and the page does not say so with echo $?"
-
-
-def check(command: Command, folder: Path, previous: int) -> int:
-    if command.line.startswith(NOT_RUN):
-        return 0
-    if command.line == "echo $?":
-        assert command.shown == (str(previous),)
-        return 0
-    assert previous == 0, f"the command before {command.line!r} failed, and the page does not say so with echo $?"
-    printed = execute(command.line, folder)
-    text = "\n".join(printed.lines)
-    assert printed.exit_code != 3, text
-    assert not command.shown or matches(command.shown, printed.lines), f"$ {command.line}\n{text}"
-    return printed.exit_code
+    previous = 0
+    for _, ran in executed(text_of(page), tmp_path):
+        for command, printed in ran:
+            text = f"$ {command.line}\n" + "\n".join(printed.lines)
+            asks = command.line == "echo $?"
+            assert asks or previous == 0, f"the command before this one failed, and no echo $? says so: {text}"
+            assert printed.exit_code != 3, text
+            assert not (command.shown or asks) or matches(command.shown, printed.lines), text
+            previous = printed.exit_code
+    assert previous == 0, "the last command failed, and no echo $? says so"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
