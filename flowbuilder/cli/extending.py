@@ -28,7 +28,7 @@ def add_options(command: click.Command, host: pluggy.PluginManager) -> None:
         call(command=command)
         for param in command.params[before:]:
             if not isinstance(param, click.Parameter):
-                raise PluginError(f"the plugin {shown(plugin)!r} adds no option", got=shown_value(param))
+                raise PluginError(f"the plugin {shown_value(plugin)} adds no option", got=shown_value(param))
             _claim("option", _words_of(param), plugin, owners)
 
 
@@ -53,9 +53,9 @@ def _words_of(param: click.Parameter) -> list[str]:
 def _claim(kind: str, words: Iterable[str], plugin: str, owners: dict[str, str]) -> None:
     for word in words:
         if word in owners:
-            owner = owners[word] if owners[word] == OURS else f"the plugin {shown(owners[word])!r}"
+            owner = owners[word] if owners[word] == OURS else f"the plugin {shown_value(owners[word])}"
             raise PluginError(
-                f"the plugin {shown(plugin)!r} adds the {kind} {shown(word)!r}, which {owner} has already",
+                f"the plugin {shown_value(plugin)} adds the {kind} {shown_value(word)}, which {owner} has already",
                 hint=f"leave it out with -p no:{shown(plugin)}",
             )
         owners[word] = plugin
