@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import flowbuilder
-from docs.docstrings import docstring_of, markdown_of
+from docs.docstrings import code, docstring_of, markdown_of
 from docs.signatures import decorator_of, signature_of
 from flowbuilder import errors, testing
 from flowbuilder.engine.lanes import base
@@ -77,7 +77,7 @@ def _entry(name: str, thing: Any) -> list[str]:
         return [*lines, *_class(name, thing)]
     is_decorator = name in ("step", "workflow", "provider")
     signature = decorator_of(thing, name) if is_decorator else signature_of(thing, name, spell_out=True)
-    return [*lines, *_code(signature), *markdown_of(thing)]
+    return [*lines, *_code(signature), *markdown_of(thing, without="fn" if is_decorator else "")]
 
 
 def _code(text: str) -> list[str]:
@@ -103,18 +103,14 @@ def _fields(kind: Any, said: dict[str, str]) -> list[str]:
     head = ["| field | type | default |" + (" |" if has_words else ""), "|---|---|---|" + ("---|" if has_words else "")]
     rows = []
     for one in shown:
-        row = f"| `{one.name}` | `{_cell(one.type)}` | {_default(one)} |"
+        row = f"| `{one.name}` | {code(str(one.type))} | {_default(one)} |"
         rows.append(f"{row} {said.get(one.name, '')} |" if has_words else row)
     return [*head, *rows, ""]
 
 
-def _cell(annotation: Any) -> str:
-    return str(annotation).replace("|", "\\|")
-
-
 def _default(one: dataclasses.Field[Any]) -> str:
     if one.default is not dataclasses.MISSING:
-        return "`" + re.sub(CLASS, r"\1", repr(one.default)) + "`"
+        return code(re.sub(CLASS, r"\1", repr(one.default)))
     return "empty" if one.default_factory is not dataclasses.MISSING else ""
 
 
