@@ -77,7 +77,7 @@ def _refusal(name: str, value: object, note: object, where: Where | None, unfit:
     verb = "cannot be read as" if outside else "must be"
     secret = _is_secret(name, note)
     return InputError(
-        f"the input {shown(name)!r} {verb} {type_name(note)}"
+        f"the input {shown_value(name)} {verb} {type_name(note)}"
         + (f": {unfit.problem}" if unfit.problem and not secret else ""),
         where=where,
         got=f"{'(hidden)' if secret else shown_value(given if outside else value)} ({shown(source)})",
