@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pluggy
 
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.errors import PluginError, shown, shown_value
 
 OURS = "FlowBuilder itself"

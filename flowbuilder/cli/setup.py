@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowbuilder.cli.commands import fresh
+from flowbuilder.cli.catalog import fresh
 from flowbuilder.cli.early import Early, read_early
 from flowbuilder.cli.project import Project, find_project
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import collecting, limiting
 from flowbuilder.cli.selection import refuse_several
 from flowbuilder.cli.session import Session, session
