@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from docs.docstrings import code
-from flowbuilder.cli.commands import COMMANDS, fresh
+from flowbuilder.cli.catalog import COMMANDS, fresh
 from flowbuilder.cli.group import make_group
 from flowbuilder.cli.project import key_of
 from flowbuilder.cli.setup import Setup
