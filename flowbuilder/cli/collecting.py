@@ -142,7 +142,7 @@ class Collector:
         except (FlowBuilderError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a plugin reads a file of its user, and may raise anything over it
-            frames = "".join(traceback.format_exception(error))
+            frames = "".join(traceback.format_exception(error)).rstrip()
             raise CollectError(
                 f"a plugin cannot collect {shown_value(path.name)}", where=str(path), frames=frames
             ) from error

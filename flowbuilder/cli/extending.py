@@ -73,6 +73,6 @@ def call_one(host: pluggy.PluginManager, hook: str, plugin: Any, name: str, **fa
     others = [one for one in host.get_plugins() if one is not plugin]
     try:
         host.subset_hook_caller(hook, remove_plugins=others)(**facts)
-    except Exception as error:
+    except BaseException as error:
         error.add_note(f"raised by the plugin {shown(name)} in {hook}")
         raise

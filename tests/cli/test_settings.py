@@ -53,7 +53,7 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
         ("step-timeout = '5'", "step-timeout takes a number ({}:2)\n  got: '5'"),
         ("keyword = ''", "keyword takes text ({}:2)\n  got: ''"),
         ("backend = 'curio'", "backend cannot be used ({}:2)\n  got: 'curio' is not one of 'asyncio', 'trio'."),
-        ("paths = 'flows'", "paths takes a list of words ({}:2)\n  got: 'flows'\n  allowed: [\"one\", \"two\"]"),
+        ("paths = 'flows'", 'paths takes a list of words ({}:2)\n  got: \'flows\'\n  allowed: ["one", "two"]'),
         ("plugins = [3]", 'plugins takes a list of words ({}:2)\n  got: [3]\n  allowed: ["one", "two"]'),
         ("params = 3", "params takes a table ({}:2)\n  got: 3\n  allowed: [tool.flowbuilder.params]"),
         (
