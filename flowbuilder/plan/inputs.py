@@ -9,7 +9,7 @@ from flowbuilder.declare.definitions import Definition
 from flowbuilder.declare.signature import default_of
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
-from flowbuilder.plan.convert import Given, Text, converted
+from flowbuilder.plan.convert import Given, Text, converted, shown_given
 from flowbuilder.plan.pieces import PlannedInput
 
 UNTYPED = (None, Any)
@@ -93,10 +93,9 @@ class Inputs:
     def _unknown(self, name: Any, others: Iterable[str]) -> InputError:
         is_other = name in set(others)
         near = did_you_mean(name, self._requests) if isinstance(name, str) else ""
-        value = self._params[name]
         return InputError(
             f"there is no input named {shown_value(name)}" + (": it is a step or provider" if is_other else ""),
-            got=shown_value(value.text if isinstance(value, Text) else getattr(value, "value", value)),
+            got=shown_given(str(name), self._params[name]),
             allowed=listed(self._requests) or "this workflow has no inputs",
             hint="use overrides= to replace a step's value" if is_other else near,
         )
@@ -148,7 +147,7 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
             raise InputError(
                 f"the input {shown_value(name)} cannot be read: its annotation {shown_value(note)} stands for nothing",
                 where=where,
-                got=f"{shown_value(given.text if isinstance(given, Text) else given.value)} ({shown(given.origin)})",
+                got=f"{shown_given(name, given)} ({shown(given.origin)})",
                 hint="import the name also at run time, not only for type checkers",
             )
         return given
@@ -158,7 +157,7 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
         raise InputError(
             f"{shown_value(request.requester.name)} is called once per item of {shown_value(name)}, which is no list",
             where=where,
-            got=shown_value(given),
+            got=shown_given(name, given),
             allowed=type_name(note),
         )
     converted(name, list(given), note, where)
