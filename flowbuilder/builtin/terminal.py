@@ -92,7 +92,7 @@ class Report:
     def flowbuilder_run_start(self, run: RunInfo) -> None:
         """Name the workflow, and begin to paint."""
         self._rows.run_started(run)
-        self._lines.align([step.name for step in run.plan.steps])
+        self._lines.align(f"{step.name}[00]" if step.mapped else step.name for step in run.plan.steps)
         self._alike.clear()
         if self._level >= USUAL:
             steps = counted(len(run.plan.steps), "step")
