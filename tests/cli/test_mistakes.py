@@ -87,7 +87,10 @@ HELP = "\n  hint: flowbuilder run --help"
         ),
         (
             ["run", "flow_report.py:report"],
-            "there is no file or folder 'flow_report.py:report'\n  hint: a workflow or step of a file is named PATH::NAME",
+            (
+                "there is no file or folder 'flow_report.py:report'\n"
+                "  hint: a workflow or step of a file is named PATH::NAME"
+            ),
         ),
         (
             ["run", "count=3"],
@@ -100,13 +103,17 @@ HELP = "\n  hint: flowbuilder run --help"
         (["run", "a\0b"], "there is no file or folder 'a\\x00b'\n  hint: paths are taken from the current folder"),
         (
             ["run", "flow_report.py::repotr"],
-            "there is no workflow or step named 'repotr' (flow_report.py)\n  allowed: report, rows, double\n"
-            "  hint: did you mean 'report'?",
+            (
+                "there is no workflow or step named 'repotr' (flow_report.py)\n  allowed: report, rows, double\n"
+                "  hint: did you mean 'report'?"
+            ),
         ),
         (
             ["run", "flow_report.py::REPORT"],
-            "there is no workflow or step named 'REPORT' (flow_report.py)\n  allowed: report, rows, double\n"
-            "  hint: did you mean 'report'?",
+            (
+                "there is no workflow or step named 'REPORT' (flow_report.py)\n  allowed: report, rows, double\n"
+                "  hint: did you mean 'report'?"
+            ),
         ),
         (["run", "\x1b[31mred\x1b[0m"], None),
         (
@@ -136,8 +143,10 @@ def test_no_words_at_all_show_the_help(tester: FlowTester) -> None:
         (["run", "-m", "slow", "-k", "e"], "no workflow is chosen by -k 'e' -m 'slow'\n  allowed: report"),
         (
             ["list", "plain.py"],
-            "no workflow and no step is written in what was found\n  got: plain.py\n"
-            "  hint: decorate a function with @step or @workflow",
+            (
+                "no workflow and no step is written in what was found\n  got: plain.py\n"
+                "  hint: decorate a function with @step or @workflow"
+            ),
         ),
         (
             ["plan", "empty"],
@@ -203,7 +212,8 @@ def test_what_a_flow_file_prints_while_it_is_imported_stays_out_of_the_json(test
     tester.write("flow_loud.py", "print('loud')\nfrom flowbuilder import workflow\n@workflow\ndef quiet(): pass\n")
     outcome = tester.run("run", "flow_loud.py", "--json", "-")
     assert outcome.exit_code == 0
-    assert outcome.stdout.startswith("{\n") and outcome.stdout.endswith("}\n")
+    assert outcome.stdout.startswith("{\n")
+    assert outcome.stdout.endswith("}\n")
     assert "loud" in outcome.stderr
 
 
