@@ -9,8 +9,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# Imported only by who has them: the pytest plugin is loaded by pytest.
-BROUGHT_BY_THE_USER = {"pytest"}
+# Imported only where they are already: the pytest plugin by pytest, trio on a trio loop.
+BROUGHT_BY_THE_USER = {"pytest", "trio"}
 
 
 def imported(file: Path) -> set[str]:
