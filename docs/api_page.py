@@ -132,17 +132,12 @@ def _is_member(value: Any) -> bool:
 
 
 def _member(owner: str, name: str, value: Any) -> list[str]:
-    fn = getattr(value, "fget", None) or getattr(value, "func", None)
-    if fn is not None:
-        note = inspect.signature(fn).return_annotation
-        head = f"`{owner}.{name}`" + (f": `{note}`" if isinstance(note, str) else "")
-        return [head, "", *_indented(markdown_of(fn))]
-    signature = signature_of(value, name)
-    return [*_code(f"{owner}.{signature}"), *_indented(markdown_of(value))]
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f":   {lines[0]}", *(f"    {line}" if line else "" for line in lines[1:])]
+    getter = getattr(value, "fget", None) or getattr(value, "func", None)
+    title = [f"#### {owner}.{name}", ""]
+    if getter is None:
+        return [*title, *_code(signature_of(value, f"{owner}.{name}")), *markdown_of(value)]
+    note = inspect.signature(getter).return_annotation
+    return [*title, *_code(f"{owner}.{name}: {note}"), *markdown_of(getter)]
 
 
 def _errors() -> list[str]:

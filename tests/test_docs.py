@@ -103,7 +103,7 @@ def test_files_of_the_repository_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_the_glossary_has_every_word() -> None:
-    terms = re.findall(r"^\*\*(.+)\*\*$", text_of(DOCS / "reference" / "glossary.md"), re.M)
+    terms = re.findall(r"^\| \*\*(.+)\*\* \|", text_of(DOCS / "reference" / "glossary.md"), re.M)
 
     assert terms == sorted(WORDS)
 
