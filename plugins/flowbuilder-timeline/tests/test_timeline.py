@@ -134,6 +134,13 @@ def test_the_report_says_where_the_trace_is(flowtester: FlowTester) -> None:
     assert "timeline: t.json, 7 slices; open it at ui.perfetto.dev or in chrome://tracing" in outcome.stdout
 
 
+def test_a_failure_shows_the_users_frames_alone(flowtester: FlowTester) -> None:
+    outcome, _ = traced(flowtester)
+
+    assert "in inverse" in outcome.stdout
+    assert "in flowbuilder_step_call" not in outcome.stdout
+
+
 def test_without_the_option_nothing_is_written(flowtester: FlowTester) -> None:
     flowtester.write("flow_whole.py", FLOW)
     outcome = flowtester.run("run", "flow_whole.py", "-p", "flowbuilder_timeline")
