@@ -53,13 +53,16 @@ def flowbuilder_configure(config: Settings) -> None:
 
 
 def _writable(path: Path) -> Path:
-    what = "--timeline cannot be written"
-    if path.is_dir():
-        raise SettingsError(what, got=f"{shown(path)}, a folder", hint="name a file in it")
-    if not path.parent.is_dir():
-        raise SettingsError(what, got=f"{shown(path)}, in no folder", hint=f"mkdir -p {shown(path.parent)}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise SettingsError(what, got=f"{shown(path)}, permission denied")
+    what, got = "--timeline cannot be written", shown(path, LONGEST_TEXT)
+    try:
+        if path.is_dir():
+            raise SettingsError(what, got=f"{got}, a folder", hint="name a file in it")
+        if not path.parent.is_dir():
+            raise SettingsError(what, got=f"{got}, in no folder", hint=f"mkdir -p {shown(path.parent)}")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise SettingsError(what, got=f"{got}, permission denied")
+    except OSError as error:  # such as a name too long for the file system
+        raise SettingsError(what, got=f"{got}, {error.strerror}") from error
     return path
 
 
@@ -275,7 +278,7 @@ class TraceFile:
             try:
                 self._opened().write((b",\n" if self._end else b"[\n") + line)
                 self._end = 1
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the latter for a name no file can have
                 self._fail(error)
 
     def complete(self) -> None:
@@ -296,7 +299,7 @@ class TraceFile:
             self._file.seek(self._end)
         return self._file
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         self.failure = f"{shown(self.path)} cannot be written: {shown(error_line(error))}"
 
 

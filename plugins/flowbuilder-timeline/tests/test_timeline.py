@@ -7,15 +7,15 @@ import threading
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from flowbuilder_timeline import RunRows, Timeline, TraceFile
 
 from flowbuilder import FlowBuilder, ParallelConfig, Registry, run
-from flowbuilder.runner import Backend
 from flowbuilder.testing import FlowTester, Outcome
 
+Backend = Literal["asyncio", "trio"]
 Entry = dict[str, Any]
 CLOCKS = 2.0  # microseconds by which two clocks may be read apart
 
@@ -245,6 +245,7 @@ def test_a_full_disk_does_not_disturb_the_run(flowtester: FlowTester) -> None:
     [
         (".", "--timeline cannot be written\n  got: ., a folder\n  hint: name a file in it"),
         ("no/t.json", "--timeline cannot be written\n  got: no/t.json, in no folder\n  hint: mkdir -p no"),
+        ("x" * 300, f"--timeline cannot be written\n  got: {'x' * 300}, File name too long"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
