@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from flowbuilder_timeline import RunRows, Timeline, TraceFile
+from flowbuilder_timeline import Timeline
+from flowbuilder_timeline.rows import RunRows
+from flowbuilder_timeline.trace_file import TraceFile
 
 from flowbuilder import FlowBuilder, ParallelConfig, Registry, run
 from flowbuilder.testing import FlowTester, Outcome
@@ -261,7 +263,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
 
 def test_a_row_is_found_at_once_among_thousands(tmp_path: Path) -> None:
     trace = TraceFile(tmp_path / "t.json")
-    held = RunRows(trace, number=1, origin=0)
+    held = RunRows(trace, "run", number=1, origin=0)
     for number in range(20_000):
         held.take(f"s{number}", "loop")
         if number >= 1_000:
