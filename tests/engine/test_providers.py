@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from flowbuilder import FlowBuilder, ParallelConfig, Registry, Status, arun, run
@@ -561,6 +562,50 @@ def test_a_provider_may_hold_a_scope_and_a_task_group_open_between_set_up_and_te
 
     assert run(user, registry=flows, backend=backend).value == "used server"
     assert said == ["server down"]
+
+
+@pytest.mark.parametrize("checkpoints", range(32))
+def test_a_cancellation_at_any_checkpoint_of_a_set_up_ends_in_order(
+    in_loop: InLoop, recorder: Recorder, checkpoints: int
+) -> None:
+    flows, said = Registry(), list[str]()
+
+    @flows.provider
+    async def first() -> AsyncIterator[str]:
+        said.append("first up")
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        try:
+            yield "first"
+        finally:
+            said.append("first down")
+
+    @flows.provider
+    async def server(first: str) -> AsyncIterator[str]:
+        try:
+            async with anyio.create_task_group():
+                said.append("server up")
+                yield "server"
+        finally:
+            said.append("server down")
+
+    @flows.step
+    async def user(server: str) -> None:
+        await anyio.sleep(30)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: arun(FlowBuilder("one").step(user).build(), registry=flows, plugins=[recorder]))
+            while not said:
+                await anyio.lowlevel.checkpoint()
+            for _ in range(checkpoints):
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+    in_loop(main)
+    assert said.count("server up") == said.count("server down")
+    assert recorder.runs[0].status is Status.CANCELLED
+    assert {str(step.status) for step in recorder.runs[0].steps.values()} <= {"cancelled", "skipped", "failed"}
 
 
 # What may not be asked for.
