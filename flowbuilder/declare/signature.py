@@ -13,6 +13,8 @@ from flowbuilder.errors import DefinitionError, Where, shown, shown_value
 from flowbuilder.results import StepResult
 
 WRAPPED = frozenset({"args", "kwargs", "kw", "a", "k"})
+ASYNC_FLAGS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+GENERATOR_FLAGS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 VAR_FLAGS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
@@ -54,8 +56,6 @@ def read_signature(fn: Callable[..., Any], where: Where | None) -> Signature:
             its object, and callables without a readable signature.
     """
     outer, inner = unwrapped(fn), innermost(fn)
-    is_async_generator = inspect.isasyncgenfunction(inner)
-    is_async = any(map(inspect.iscoroutinefunction, (outer, inner))) or is_async_generator
     parameters = _parameters(fn, where)
     if parameters and parameters[0].name in ("self", "cls") and _is_in_class(inner):
         raise DefinitionError(
@@ -64,6 +64,11 @@ def read_signature(fn: Callable[..., Any], where: Where | None) -> Signature:
             got=shown(getattr(inner, "__qualname__", "")),
             hint="decorate a function, or use FlowBuilder.step(instance.method)",
         )
+    if outer is inner and isinstance(inner, types.FunctionType):
+        flags = inner.__code__.co_flags
+        return Signature(parameters, bool(flags & ASYNC_FLAGS), bool(flags & GENERATOR_FLAGS))
+    is_async_generator = inspect.isasyncgenfunction(inner)
+    is_async = any(map(inspect.iscoroutinefunction, (outer, inner))) or is_async_generator
     return Signature(parameters, is_async, inspect.isgeneratorfunction(inner) or is_async_generator)
 
 

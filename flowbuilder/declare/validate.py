@@ -20,6 +20,8 @@ def checked_name(name: object, where: Where | None = None) -> str:
     """
     if not isinstance(name, str):
         raise DefinitionError("name= takes text", where=where, got=shown_value(name), allowed='text such as "load"')
+    if name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME:
+        return name
     # Python composes the letters of a parameter's name, so a name typed decomposed must be composed to be found.
     name = unicodedata.normalize("NFC", name)
     wrong = _wrong_in_name(name)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from flowbuilder import FlowBuilder, Registry
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flowbuilder import Context, FlowBuilder, Registry, StepResult
+from flowbuilder.plan.build import PlanOptions
+from flowbuilder.plan.convert import Text
+from flowbuilder.plan.plan import Plan
 
 
 def test_only_items_of_a_mapped_step_are_said_to_be_skipped_by_its_condition() -> None:
@@ -26,4 +33,157 @@ def test_only_items_of_a_mapped_step_are_said_to_be_skipped_by_its_condition() -
         "      odd ← step odd\n"
         "\n"
         "longest chain: odd → total\n"
+    )
+
+
+def rich_plan() -> Plan:
+    flows = Registry()
+
+    @flows.provider
+    def api(url: str = "http://x") -> Iterator[str]:
+        yield url
+
+    @flows.step
+    def files(root: Path) -> list[str]:
+        return []
+
+    @flows.step(each={"path": files}, executor="process", retries=2, timeout=30)
+    def measure(path: str) -> int:
+        return 1
+
+    @flows.step(when=lambda day: day > 1, after=["files", "prepared"])
+    def total(measure: list[int], api: str, ctx: Context) -> int:
+        return sum(measure)
+
+    @flows.step
+    def prepared() -> None: ...
+
+    @flows.workflow
+    def report(total: StepResult[int], limit: int = 3) -> None: ...
+
+    measure.__module__, measure.__qualname__ = "sent", "measure"
+    return flows.plan(report, {"root": Text("src", "-P")}, options=PlanOptions(lenient=True))
+
+
+def test_the_words_of_a_plan_tell_where_every_value_comes_from() -> None:
+    assert rich_plan().explain() == EXPLAINED
+
+
+EXPLAINED = """\
+workflow report: 5 steps, 1 of them mapped
+
+inputs
+  limit = 3 (default)
+  day = ? (missing: give it with -P day=…)
+  root = PosixPath('src') (-P)
+  url = 'http://x' (default)
+
+providers
+  api
+      url ← input url
+
+batch 1
+  files
+      root ← input root
+  prepared
+
+batch 2
+  measure × each item  (process, timeout 30 s, 2 retries)
+      path ← one item of step files
+
+batch 3
+  total  (may be skipped)
+      measure ← step measure
+      api ← provider api
+      ctx ← the run's context
+      day ← input day, for when=
+      after files
+      after prepared
+
+batch 4
+  report  (body)
+      total ← the result of step total
+      limit ← input limit
+
+longest chain: files → measure → total → report
+"""
+
+
+def test_a_mermaid_chart_dashes_what_only_orders() -> None:
+    assert rich_plan().to_mermaid() == (
+        "flowchart TD\n"
+        '    s0["files"]\n'
+        '    s1[["measure × each item"]]\n'
+        '    s2["prepared"]\n'
+        '    s3["total"]\n'
+        '    s4(["report"])\n'
+        "    s0 --> s1\n"
+        "    s1 --> s3\n"
+        "    s0 -.-> s3\n"
+        "    s2 -.-> s3\n"
+        "    s3 --> s4\n"
+    )
+
+
+def test_a_dot_graph_dashes_what_only_orders() -> None:
+    assert rich_plan().to_dot() == (
+        'digraph "report" {\n'
+        "  node [shape=box];\n"
+        '  "files" [label="files"];\n'
+        '  "measure" [label="measure × each item", peripheries=2];\n'
+        '  "prepared" [label="prepared"];\n'
+        '  "total" [label="total"];\n'
+        '  "report" [label="report", shape=oval];\n'
+        '  "files" -> "measure";\n'
+        '  "measure" -> "total";\n'
+        '  "files" -> "total" [style=dashed];\n'
+        '  "prepared" -> "total" [style=dashed];\n'
+        '  "total" -> "report";\n'
+        "}\n"
+    )
+
+
+def test_a_step_that_gives_a_value_too_is_no_mere_order() -> None:
+    plan = Registry().plan(FlowBuilder("f").step(lambda: 1, name="a").then(lambda a: a, name="b").build())
+    assert "    s0 --> s1\n" in plan.to_mermaid()
+    assert '  "a" -> "b";\n' in plan.to_dot()
+    assert "after a" not in plan.explain()
+
+
+def test_names_cannot_break_out_of_a_picture() -> None:
+    name = 'x" <b>`#amp; & é'
+    plan = Registry().plan(FlowBuilder('f"{').step(lambda: 1, name=name).build())
+    assert '    s0["x#quot; #lt;b#gt;#96;#35;amp; #amp; é"]\n' in plan.to_mermaid()
+    assert plan.to_dot().splitlines()[0] == 'digraph "f\\"{" {'
+    assert '  "x\\" <b>`#amp; & é" [label="x\\" <b>`#amp; & é"];\n' in plan.to_dot()
+
+
+def test_overrides_and_literal_items_are_told_as_such() -> None:
+    flow = FlowBuilder("f").step(lambda: 1, name="a").step(lambda a, n: a, name="b", each={"n": [1, 2]}).build()
+    words = Registry().plan(flow, overrides={"a": 41}).explain()
+    assert "      n ← one item of (1, 2)\n      a ← 41 (overrides a)\n" in words
+
+
+def test_secrets_are_not_in_the_words_of_a_plan() -> None:
+    flow = FlowBuilder("f").step(lambda: "x", name="api_key").step(lambda api_key, token: 1, name="b").build()
+    words = Registry().plan(flow, {"token": "hunter2"}, overrides={"api_key": "hunter2"}).explain()
+    assert "hunter2" not in words
+    assert "  token = (hidden) (params=)\n" in words
+    assert "      api_key ← (hidden) (overrides api_key)\n" in words
+
+
+def test_a_missing_input_names_its_type() -> None:
+    def save(days: list[int]) -> None: ...
+
+    words = Registry().plan(FlowBuilder("f").step(save).build(), options=PlanOptions(lenient=True)).explain()
+    assert "  days = ? (missing, list[int]: give it with -P days=…)\n" in words
+
+
+def test_warnings_close_the_words() -> None:
+    flows = Registry(lexical=True)
+    source = "@r.step\ndef limit(): ...\ndef f():\n  @r.step\n  def a(limit=5): ...\n  return a\na = f()\n"
+    names: dict[str, Any] = {"r": flows, "__name__": "w"}
+    exec(compile(source, "w.py", "exec"), names)
+    assert flows.plan(names["a"]).explain().splitlines()[-1] == (
+        "warning: a: the parameter 'limit' has a default, but is filled by 'limit' of w.py:1"
     )
