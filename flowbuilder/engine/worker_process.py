@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from flowbuilder.declare.signature import unwrapped
 from flowbuilder.discovery import install_finder
+from flowbuilder.engine.attempt import DeadlinePassedError
 from flowbuilder.errors import WorkerDiedError
 
 HEADER = struct.Struct("!Q")
@@ -27,10 +28,6 @@ class RemoteTraceback(Exception):
 
     def __str__(self) -> str:
         return f"\n\n{self.args[0]}"
-
-
-class DeadlinePassedError(Exception):
-    """The worker did not answer before the deadline; it has been killed."""
 
 
 class Reply(NamedTuple):

@@ -60,7 +60,9 @@ class LoopLane:
                 self._start_worker(group, attempt)
 
     def _start_worker(self, group: TaskGroup, attempt: Attempt) -> None:
-        start = partial(group.start_soon, self._work, attempt, name="flowbuilder loop worker")
+        # The scope is there before the worker runs, so that a cancellation always finds it.
+        scope = self._scopes[attempt] = anyio.CancelScope()
+        start = partial(group.start_soon, self._work, attempt, scope, name="flowbuilder loop worker")
         attempt.source.variables.copy().run(start)
 
     def cancel(self, attempts: Iterable[Attempt]) -> None:
@@ -73,13 +75,13 @@ class LoopLane:
     def close(self) -> None:
         """Nothing is left to end: workers end by themselves when there is nothing to take."""
 
-    async def _work(self, attempt: Attempt) -> None:
+    async def _work(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
         if self._spare:
             self._spare = False
             if self._asked:
                 self._notify()
         # One scope serves all bodies of this worker that have no limit of their own.
-        with anyio.CancelScope() as scope:
+        with scope:
             await self._take_turns(attempt, scope)
 
     async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> None:

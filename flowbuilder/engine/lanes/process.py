@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.attempt import Attempt, DeadlinePassedError
 from flowbuilder.engine.lanes.thread import ThreadLane
-from flowbuilder.engine.worker_process import DeadlinePassedError, WorkerProcess
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, WorkerDiedError
+from flowbuilder.engine.worker_process import WorkerProcess
+from flowbuilder.errors import StepCancelledError, WorkerDiedError
 
 
 class ProcessLane(ThreadLane):
@@ -59,10 +59,11 @@ class ProcessLane(ThreadLane):
             if attempt.source.is_over(attempt):
                 raise StepCancelledError(f"{attempt.info.name} was cancelled")
             reply = worker.call(fn, kwargs, attempt.deadline)
-        except (DeadlinePassedError, WorkerDiedError) as error:
+        except DeadlinePassedError:
             self._drop()
-            if isinstance(error, DeadlinePassedError):
-                raise StepTimeoutError(attempt.info.name, attempt.timeout or 0.0) from None
+            raise
+        except WorkerDiedError:
+            self._drop()
             if attempt.source.is_over(attempt):
                 raise StepCancelledError(f"{attempt.info.name} was cancelled") from None
             raise
