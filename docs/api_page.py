@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import flowbuilder
-from docs.docstrings import docstring_of, markdown_of
+from docs.docstrings import code, docstring_of, markdown_of
 from docs.signatures import decorator_of, signature_of
 from flowbuilder import errors, testing
 from flowbuilder.engine.lanes import base
@@ -77,7 +77,7 @@ def _entry(name: str, thing: Any) -> list[str]:
         return [*lines, *_class(name, thing)]
     is_decorator = name in ("step", "workflow", "provider")
     signature = decorator_of(thing, name) if is_decorator else signature_of(thing, name, spell_out=True)
-    return [*lines, *_code(signature), *markdown_of(thing)]
+    return [*lines, *_code(signature), *markdown_of(thing, without="fn" if is_decorator else "")]
 
 
 def _code(text: str) -> list[str]:
@@ -103,18 +103,14 @@ def _fields(kind: Any, said: dict[str, str]) -> list[str]:
     head = ["| field | type | default |" + (" |" if has_words else ""), "|---|---|---|" + ("---|" if has_words else "")]
     rows = []
     for one in shown:
-        row = f"| `{one.name}` | `{_cell(one.type)}` | {_default(one)} |"
+        row = f"| `{one.name}` | {code(str(one.type))} | {_default(one)} |"
         rows.append(f"{row} {said.get(one.name, '')} |" if has_words else row)
     return [*head, *rows, ""]
 
 
-def _cell(annotation: Any) -> str:
-    return str(annotation).replace("|", "\\|")
-
-
 def _default(one: dataclasses.Field[Any]) -> str:
     if one.default is not dataclasses.MISSING:
-        return "`" + re.sub(CLASS, r"\1", repr(one.default)) + "`"
+        return code(re.sub(CLASS, r"\1", repr(one.default)))
     return "empty" if one.default_factory is not dataclasses.MISSING else ""
 
 
@@ -136,17 +132,12 @@ def _is_member(value: Any) -> bool:
 
 
 def _member(owner: str, name: str, value: Any) -> list[str]:
-    fn = getattr(value, "fget", None) or getattr(value, "func", None)
-    if fn is not None:
-        note = inspect.signature(fn).return_annotation
-        head = f"`{owner}.{name}`" + (f": `{note}`" if isinstance(note, str) else "")
-        return [head, "", *_indented(markdown_of(fn))]
-    signature = signature_of(value, name)
-    return [*_code(f"{owner}.{signature}"), *_indented(markdown_of(value))]
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f":   {lines[0]}", *(f"    {line}" if line else "" for line in lines[1:])]
+    getter = getattr(value, "fget", None) or getattr(value, "func", None)
+    title = [f"#### {owner}.{name}", ""]
+    if getter is None:
+        return [*title, *_code(signature_of(value, f"{owner}.{name}")), *markdown_of(value)]
+    note = inspect.signature(getter).return_annotation
+    return [*title, *_code(f"{owner}.{name}: {note}"), *markdown_of(getter)]
 
 
 def _errors() -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import click
 
-from flowbuilder.cli.commands import COMMANDS, fresh
+from docs.docstrings import code
+from flowbuilder.cli.catalog import COMMANDS, fresh
 from flowbuilder.cli.group import make_group
 from flowbuilder.cli.project import key_of
 from flowbuilder.cli.setup import Setup
@@ -96,7 +97,7 @@ def _command(path: str, command: click.Command, setup: Setup) -> Iterator[str]:
     context = click.Context(command, info_name=path, obj=setup)
     yield from (f"## {path}", "", "```text", context.get_usage().removeprefix("Usage: "), "```", "")
     for paragraph in (command.help or "").split("\n\n"):
-        yield from (" ".join(paragraph.split()), "")
+        yield from (_marked(" ".join(paragraph.split())), "")
     yield from ("| option | |", "|---|---|")
     for param in _options(command.get_params(context)):
         yield f"| {_names(param)} | {_cell(_help(param))} |"
@@ -107,8 +108,8 @@ def _options(params: Iterable[click.Parameter]) -> list[click.Option]:
 
 
 def _names(param: click.Option) -> str:
-    metavar = "" if param.is_flag or param.count else f" {_cell(param.make_metavar(click.Context(click.Command(''))))}"
-    return ", ".join(f"`{name}{metavar}`" for name in param.opts)
+    metavar = "" if param.is_flag or param.count else f" {param.make_metavar(click.Context(click.Command('')))}"
+    return ", ".join(code(f"{name}{metavar}") for name in param.opts)
 
 
 def _help(param: click.Parameter) -> str:
@@ -123,17 +124,19 @@ def _help(param: click.Parameter) -> str:
 def _kind(param: click.Parameter) -> str:
     if param.multiple or param.nargs == -1:
         return "a list of words"
-    kind: Any = param.type
-    if isinstance(kind, click.Choice):
-        return " or ".join(f'`"{choice}"`' for choice in kind.choices)
-    if isinstance(param, click.Option) and param.count:
+    if isinstance(param.type, click.Choice):
+        return " or ".join(f'`"{choice}"`' for choice in param.type.choices)
+    if getattr(param, "count", False) or isinstance(param.type, click.types.IntParamType):
         return "a whole number"
-    if isinstance(param, click.Option) and param.is_flag:
+    if getattr(param, "is_flag", False):
         return "`true` or `false`"
-    if isinstance(kind, click.IntRange):
-        return f"a whole number from {kind.min}" + (f" to {kind.max}" if kind.max else "")
-    return "a number of seconds" if kind.name == "seconds" else "text"
+    return "a number" if isinstance(param.type, click.types.FloatParamType) else "text"
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return _marked(text).replace("|", "&#124;")
+
+
+def _marked(text: str) -> str:
+    """Return a text with the options in it as code."""
+    return re.sub(r"(?<![\w`-])(--?[a-zA-Z][\w-]*)", r"`\1`", text)

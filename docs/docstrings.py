@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
+from html import escape
 
 SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
 TITLES = {"Args": "Arguments", "Attributes": "Attributes", "Raises": "Raises", "Returns": "Returns", "Yields": "Yields"}
@@ -47,15 +48,20 @@ def docstring_of(thing: object) -> Docstring:
     )
 
 
-def markdown_of(thing: object) -> list[str]:
-    """Return the docstring of a thing as Markdown lines, its sections as lists."""
+def markdown_of(thing: object, *, without: str = "") -> list[str]:
+    """Return the docstring of a thing as Markdown lines, its sections as lists; ``without`` leaves an entry out."""
     doc = docstring_of(thing)
     lines = [line for paragraph in doc.paragraphs for line in (paragraph, "")]
     for name, entries in doc.sections.items():
         lines += [f"**{TITLES[name]}**", ""]
-        lines += [line for entry, text in entries for line in _listed(entry, text)]
+        lines += [line for entry, text in entries if entry != without for line in _listed(entry, text)]
         lines.append("")
     return lines
+
+
+def code(text: str) -> str:
+    """Return text as code that may stand in a cell of a table, where a bar would end the cell."""
+    return f"<code>{escape(text, quote=False).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _listed(entry: str, text: str) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from docs.docstrings import docstring_of, markdown_of
+from docs.docstrings import code, docstring_of, markdown_of
 from docs.signatures import signature_of
 from flowbuilder import hookspecs
 from flowbuilder.engine.relay import WATCHERS
@@ -65,7 +65,7 @@ class Hook:
             return "not read"
         if annotation == "None":
             return "nothing"
-        return f"`{annotation}`; the first true one ends the call" if self.is_first_result else f"`{annotation}`"
+        return code(annotation) + ("; the first one ends the call" if self.is_first_result else "")
 
     @property
     def exception(self) -> str:
@@ -90,7 +90,7 @@ def hooks() -> list[Hook]:
 def hook_page() -> str:
     """Return the page."""
     lines = [INTRODUCTION, "| hook | thread | returns |", "|---|---|---|"]
-    lines += [f"| [`{hook.name}`](#{hook.name}) | {hook.thread} | {_cell(hook.returns)} |" for hook in hooks()]
+    lines += [f"| [`{hook.name}`](#{hook.name}) | {hook.thread} | {hook.returns} |" for hook in hooks()]
     phase = ""
     for hook in hooks():
         if hook.phase != phase:
@@ -111,9 +111,5 @@ def _entry(hook: Hook) -> list[str]:
         *markdown_of(hook.spec),
         "| thread | return value | exception |",
         "|---|---|---|",
-        f"| {hook.thread} | {_cell(hook.returns)} | {hook.exception} |",
+        f"| {hook.thread} | {hook.returns} | {hook.exception} |",
     ]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition, definition_of
-from flowbuilder.errors import CollectError, FlowBuilderError, Where, error_line, shown
+from flowbuilder.errors import CollectError, FlowBuilderError, Where, error_line, shown, shown_value
 
 PATTERNS = ("flow_*.py", "*_flow.py")
 CONF = "flowconf.py"
@@ -98,7 +98,7 @@ def find_flow_files(paths: Iterable[Path]) -> list[Path]:
             found[path.resolve()] = None
         else:
             raise CollectError(
-                f"there is no file or folder {shown(path)!r}", hint="paths are taken from the current folder"
+                f"there is no file or folder {shown_value(str(path))}", hint="paths are taken from the current folder"
             )
     return list(found)
 
@@ -137,7 +137,7 @@ def _confs_above(path: Path, root: Path) -> list[Path]:
 
 def _imported(path: Path, root: Path, collection: Collection) -> FlowFile:
     if path.suffix != ".py":
-        raise CollectError(f"{shown(path.name)!r} is not a Python file", hint="a flow file ends in .py")
+        raise CollectError(f"{shown_value(path.name)} is not a Python file", hint="a flow file ends in .py")
     finder = install_finder()
     name = finder.name_for(path, root)
     try:

@@ -52,7 +52,7 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the hint "did you mean 'x'?" or an empty string when nothing is near."""
     close = nearest(name, known)
-    return f"did you mean {' or '.join(repr(shown(c)) for c in close)}?" if close else ""
+    return f"did you mean {' or '.join(shown_value(c) for c in close)}?" if close else ""
 
 
 class FlowBuilderError(Exception):
@@ -102,9 +102,9 @@ class DuplicateNameError(DefinitionError):
         self.first = first
         self.second = second
         super().__init__(
-            f"the name {shown(name)!r} is defined twice",
+            f"the name {shown_value(name)} is defined twice",
             where=second,
-            got=f"{first} and {second}",
+            got=f"{first} and {second}" if first != second else f"{first}, twice",
             hint="steps, workflows and providers share one namespace: rename one, or give it name=",
         )
 
@@ -116,7 +116,7 @@ class UnknownNameError(FlowBuilderError):
         self.name = name
         self.known = tuple(known)
         super().__init__(
-            f"there is no {kind} named {shown(name)!r}",
+            f"there is no {kind} named {shown_value(name)}",
             where=where,
             allowed=listed(self.known),
             hint=did_you_mean(name, self.known),

@@ -88,7 +88,7 @@ def _loaded(name: str, load: Any) -> Any:
     except BaseException as error:  # importing runs the plugin's code, which may raise anything
         hint = f"inputs are given with -P {shown(name)}" if "=" in name else f"leave it out with -p no:{shown(name)}"
         raise PluginError(
-            f"the plugin {shown(name)!r} cannot be loaded", got=shown(error_line(error), 500), hint=hint
+            f"the plugin {shown_value(name)} cannot be loaded", got=shown(error_line(error), 500), hint=hint
         ) from error
 
 
@@ -110,11 +110,11 @@ def register(pm: pluggy.PluginManager, plugin: Any, name: str | None = None) -> 
         pm.check_pending()
     except ValueError as error:
         raise PluginError(
-            f"the plugin {shown(shown_name)!r} is registered twice", got=shown(error_line(error))
+            f"the plugin {shown_value(shown_name)} is registered twice", got=shown(error_line(error))
         ) from None
     except pluggy.PluginValidationError as error:
         pm.unregister(plugin)
-        raise PluginError(f"the plugin {shown(shown_name)!r} cannot be used", got=shown(str(error), 500)) from None
+        raise PluginError(f"the plugin {shown_value(shown_name)} cannot be used", got=shown(str(error), 500)) from None
 
 
 def _check_hooks(plugin: Any, name: str, pm: pluggy.PluginManager) -> None:
@@ -134,7 +134,9 @@ def _check_hook(attribute: str, fn: Any, options: dict[str, Any], known: list[st
     hook = options.get("specname") or attribute
     if hook not in known:
         raise PluginError(
-            f"there is no hook {shown(hook)!r}", where=where, hint=did_you_mean(hook, known) or "see the hook reference"
+            f"there is no hook {shown_value(hook)}",
+            where=where,
+            hint=did_you_mean(hook, known) or "see the hook reference",
         )
     if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise PluginError("a hook cannot be async: hooks are plain calls", where=where, hint="make it a def")

@@ -14,8 +14,7 @@ from flowbuilder.errors import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-NARROWEST = 20
-USUAL_WIDTH = 80
+NARROWEST, USUAL_WIDTH, WIDEST = 20, 80, 1_000
 # What reports draw with, for streams that cannot show it.
 PLAIN = str.maketrans({"…": "...", "·": "-", "├": "|", "└": "`", "─": "-", "│": "|", "━": "-", "╸": "-", "╺": " "})
 ATTRIBUTES = frozenset({"bold", "dim", "underline", "italic", "reverse"})
@@ -38,6 +37,7 @@ class Terminal:
 
     def _look(self) -> None:
         self.error: BaseException | None = None
+        self._is_plain = not _can_draw(self.stream)
         self.is_terminal = _is_tty(self.stream) and os.environ.get("TERM") not in ("dumb", "unknown")
         forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
         self.has_color = (self.is_terminal or forced) and not os.environ.get("NO_COLOR")
@@ -50,13 +50,13 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """How many columns there are: at least 20, and 80 where nothing says."""
-        columns = os.environ.get("COLUMNS", "")
-        found = int(columns) if columns.isdecimal() else 0
+        """How many columns there are: 20 to 1,000, and 80 where nothing says."""
+        wanted = os.environ.get("COLUMNS", "")
+        found = int(wanted) if wanted.isdecimal() else 0
         if not found and self.is_terminal and self.stream is not None:
             with contextlib.suppress(OSError, ValueError):
                 found = os.get_terminal_size(self.stream.fileno()).columns
-        return max(found or USUAL_WIDTH, NARROWEST)
+        return min(max(found or USUAL_WIDTH, NARROWEST), WIDEST)
 
     @property
     def console(self) -> Console:
@@ -118,11 +118,11 @@ class Terminal:
         if self.error is not None or self.stream is None:
             return
         try:
-            self.stream.write(text)
+            self.stream.write(text.translate(PLAIN) if self._is_plain else text)
             self.stream.flush()
         except UnicodeEncodeError:
             encoding = self.stream.encoding or "ascii"
-            self.put(text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding))
+            self.put(text.encode(encoding, "backslashreplace").decode(encoding))
         except BlockingIOError:
             pass  # a full pipe that somebody made non-blocking: this text is lost, the next may pass
         except (OSError, ValueError) as error:
@@ -185,3 +185,12 @@ def _is_tty(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError):  # no stream at all, or a closed one
         return False
+
+
+def _can_draw(stream: Any) -> bool:
+    """Return whether a stream can show what reports draw with."""
+    try:
+        "".join(map(chr, PLAIN)).encode(getattr(stream, "encoding", None) or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,8 +96,14 @@ def test_a_page_uses_the_words_of_the_glossary(page: Path) -> None:
     assert SYNONYMS.findall(prose) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_files_of_the_repository_that_a_page_names_exist(page: Path) -> None:
+    for name in re.findall(r"`((?:examples|plugins|flowbuilder|tests|docs)/[\w./-]+)`", text_of(page)):
+        assert name == "plugins/flowbuilder-NAME/" or (ROOT / name).exists()
+
+
 def test_the_glossary_has_every_word() -> None:
-    terms = re.findall(r"^\*\*(.+)\*\*$", text_of(DOCS / "reference" / "glossary.md"), re.M)
+    terms = re.findall(r"^\| \*\*(.+)\*\* \|", text_of(DOCS / "reference" / "glossary.md"), re.M)
 
     assert terms == sorted(WORDS)
 
@@ -126,6 +135,16 @@ def test_every_page_is_in_the_navigation() -> None:
 
     for page in DOCS.rglob("*.md"):
         assert f" {page.relative_to(DOCS)}\n" in navigation
+
+
+def test_the_site_builds_without_a_warning_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+    for page in tmp_path.rglob("*.html"):
+        assert re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>", text_of(page)) == []
 
 
 def test_a_pattern_stands_for_lines_text_and_times() -> None:

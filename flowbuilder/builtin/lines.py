@@ -65,4 +65,4 @@ class Lines:
         if terminal.is_terminal:
             free = terminal.width - len(front) - len(word) - columns(name) - len(time) - 5
             detail = shown(detail, max(free, 20))
-        return [(front, "dim"), (word, style), (name, ""), (time, "dim"), (f" {detail}" if detail else "", "")]
+        return [(front, "dim"), (word, style), (name, ""), (time, "dim"), (f" {detail}", "")][: 5 if detail else 4]

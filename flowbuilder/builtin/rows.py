@@ -56,7 +56,7 @@ class Rows:
         self.done = self.total = self.failed = 0
         self._items = self._items_done = 0
         self._rows: dict[tuple[str, str], Row] = {}
-        self._runs: set[str] = set()
+        self._runs: dict[str, str] = {}
         self._started = 0.0
 
     @property
@@ -64,26 +64,30 @@ class Rows:
         """Whether no run is under way."""
         return not self._runs
 
+    def name(self, run: RunInfo, name: str) -> str:
+        """Return the name of a step of a run; with its workflow's, where several are under way."""
+        return f"{run.workflow}: {name}" if len(self._runs) > 1 else name
+
     # What hooks tell.
 
     def run_started(self, run: RunInfo) -> None:
         """A run has started."""
         if not self._runs:
-            self._started = time.monotonic()
+            self._started, self.is_stopping = time.monotonic(), False
             self.done = self.total = self.failed = self._items = self._items_done = 0
-        self._runs.add(run.run_id)
+        self._runs[run.run_id] = run.workflow
         self.total += len(run.plan.steps)
 
     def run_ended(self, run: RunInfo) -> None:
         """A run has ended."""
-        self._runs.discard(run.run_id)
+        self._runs.pop(run.run_id, None)
 
     def step_started(self, run: RunInfo, step: StepInfo, attempt: int) -> None:
         """An attempt of a step or an item has started."""
         key = run.run_id, whole_name(step)
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = Row(key[1], time.monotonic(), total=step.total)
+            row = self._rows[key] = Row(self.name(run, key[1]), time.monotonic(), total=step.total)
             self._items += step.total or 0
         if step.item is None:
             row.attempt, row.next_attempt = attempt, None

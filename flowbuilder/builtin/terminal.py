@@ -91,9 +91,11 @@ class Report:
     @hookimpl
     def flowbuilder_run_start(self, run: RunInfo) -> None:
         """Name the workflow, and begin to paint."""
+        if self._rows.is_empty:
+            self._alike.clear()
         self._rows.run_started(run)
-        self._lines.align([step.name for step in run.plan.steps])
-        self._alike.clear()
+        names = (f"{step.name}[00]" if step.mapped else step.name for step in run.plan.steps)
+        self._lines.align(self._rows.name(run, name) for name in names)
         if self._level >= USUAL:
             steps = counted(len(run.plan.steps), "step")
             self._terminal.print(f"\n{shown(run.workflow)}, {steps}", style="bold")
@@ -106,7 +108,7 @@ class Report:
         """Show a start."""
         self._rows.step_started(run, step, attempt)
         if self._is_verbose:
-            self._lines.tell("start", step.name, detail=f"attempt {attempt}" if attempt > 1 else "")
+            self._tell(run, step, "start", detail=f"attempt {attempt}" if attempt > 1 else "")
 
     @hookimpl
     def flowbuilder_step_retry(
@@ -115,14 +117,14 @@ class Report:
         """Show that a step waits for its next attempt."""
         self._rows.step_waits(run, step, delay)
         if self._is_verbose:
-            self._lines.tell("retry", step.name, detail=f"in {in_seconds(delay)}, after {reason_of(error)}")
+            self._tell(run, step, "retry", detail=f"in {in_seconds(delay)}, after {reason_of(error)}")
 
     @hookimpl
     def flowbuilder_step_finish(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
         """Show a success."""
         self._rows.step_ended(run, step, failed=False)
         if self._is_verbose or self._wants_line(step):
-            self._lines.tell("success", step.name, result.duration, _remarks(result))
+            self._tell(run, step, "success", result.duration, _remarks(result))
 
     @hookimpl
     def flowbuilder_step_error(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
@@ -133,7 +135,7 @@ class Report:
         is_one_of_few = step.item is None or self._is_one_of_few(f"{result.status} {whole_name(step)}")
         if self._is_verbose or (self._level == USUAL and is_one_of_few):
             detail = "" if cancelled else result.reason or reason_of(result.error)
-            self._lines.tell(str(result.status), step.name, result.duration, detail)
+            self._tell(run, step, str(result.status), result.duration, detail)
 
     @hookimpl
     def flowbuilder_step_skip(self, run: RunInfo, step: StepInfo, reason: str) -> None:
@@ -142,7 +144,10 @@ class Report:
         self._rows.is_stopping = self._rows.is_stopping or stopped
         self._rows.step_ended(run, step, failed=False)
         if self._is_verbose or (self._wants_line(step) and not stopped and self._is_one_of_few(reason)):
-            self._lines.tell("skipped", step.name, detail=reason)
+            self._tell(run, step, "skipped", detail=reason)
+
+    def _tell(self, run: RunInfo, step: StepInfo, word: str, seconds: float | None = None, detail: str = "") -> None:
+        self._lines.tell(word, self._rows.name(run, step.name), seconds, detail)
 
     @property
     def _is_verbose(self) -> bool:
@@ -150,8 +155,8 @@ class Report:
 
     def _wants_line(self, step: StepInfo) -> bool:
         """Return whether an end that is no failure gets a line: steps do, unless they are many and rows are painted."""
-        is_calm = not self._paints or self._rows.total <= STEPS_TOLD_ABOVE_ROWS
-        return self._level == USUAL and step.item is None and is_calm
+        are_few = not self._paints or self._rows.total <= STEPS_TOLD_ABOVE_ROWS
+        return self._level == USUAL and step.item is None and are_few
 
     def _is_one_of_few(self, kind: str) -> bool:
         self._alike[kind] += 1

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from flowbuilder.errors import error_line, shown, shown_value
+from flowbuilder.builtin.wording import message_of
+from flowbuilder.errors import shown, shown_value
 
 Line = tuple[str, str]  # text and style
 
@@ -79,7 +80,7 @@ def _block(error: BaseException) -> Iterator[Line]:
 
 
 def _message(error: BaseException) -> Iterator[Line]:
-    lines = error_line(error).split("\n")
+    lines = message_of(error).split("\n")
     for line in lines[:MESSAGE_LINES]:
         yield shown(line, LINE_LENGTH), "bold red"
     if len(lines) > MESSAGE_LINES:

@@ -26,9 +26,11 @@ def in_whole_seconds(seconds: float) -> str:
     return f"{int(seconds)} s" if seconds < 100 else in_seconds(int(seconds))
 
 
+def message_of(error: BaseException) -> str:
+    """Return "ValueError: text"; of one of FlowBuilder's own errors the text alone, which says it all."""
+    return str(error) if type(error).__module__ == "flowbuilder.errors" else error_line(error)
+
+
 def reason_of(error: BaseException | None) -> str:
-    """Return what an error says in one line; one of FlowBuilder's own without its class, which says nothing more."""
-    if error is None:
-        return ""
-    text = str(error) if type(error).__module__ == "flowbuilder.errors" else error_line(error)
-    return text.partition("\n")[0]
+    """Return the first line of what an error says."""
+    return "" if error is None else message_of(error).partition("\n")[0]

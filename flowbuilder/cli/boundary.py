@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +40,9 @@ def _unexpected(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         say(f"error: {error.strerror}, for stdout or for a file that was asked for")
         return USAGE
-    say("".join(traceback.format_exception(error)).rstrip())
+    from traceback import format_exception
+
+    say("".join(format_exception(error)).rstrip())
     say("internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above")
     return INTERNAL
 

@@ -16,7 +16,7 @@ from flowbuilder.cli.output import say
 from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition
 from flowbuilder.declared import Registry
 from flowbuilder.discovery import find_flow_files, import_flow_file, runnable
-from flowbuilder.errors import CollectError, FlowBuilderError, did_you_mean, shown
+from flowbuilder.errors import CollectError, FlowBuilderError, did_you_mean, shown, shown_value
 from flowbuilder.host import register
 from flowbuilder.settings import Settings
 
@@ -62,9 +62,9 @@ def target_of(word: str) -> Target:
     """
     text, separator, name = word.partition("::")
     if not text or (separator and not name):
-        raise CollectError(f"{shown(word)!r} names nothing", hint="write PATH or PATH::NAME")
+        raise CollectError(f"{shown_value(word)} names nothing", hint="write PATH or PATH::NAME")
     if not _exists(Path(text)):
-        raise CollectError(f"there is no file or folder {shown(text)!r}", hint=_what_was_meant(Path(text)))
+        raise CollectError(f"there is no file or folder {shown_value(text)}", hint=_what_was_meant(Path(text)))
     return Target(Path(text), name)
 
 
@@ -128,7 +128,7 @@ class Collector:
         before = set(self._registry)
         if not self._is_taken(path):
             raise CollectError(
-                f"{shown(path.name)!r} is not a Python file",
+                f"{shown_value(path.name)} is not a Python file",
                 hint="a flow file ends in .py; a file of another kind needs a plugin that collects it",
             )
         new = tuple(one for one in self._registry if one not in before)
@@ -142,9 +142,9 @@ class Collector:
         except (FlowBuilderError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a plugin reads a file of its user, and may raise anything over it
-            frames = "".join(traceback.format_exception(error))
+            frames = "".join(traceback.format_exception(error)).rstrip()
             raise CollectError(
-                f"a plugin cannot collect {shown(path.name)!r}", where=str(path), frames=frames
+                f"a plugin cannot collect {shown_value(path.name)}", where=str(path), frames=frames
             ) from error
 
     def register_confs(self) -> None:

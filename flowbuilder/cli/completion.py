@@ -8,7 +8,7 @@ import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete, get_completion_class, shell_complete
 
 from flowbuilder.cli.setup import Setup
-from flowbuilder.errors import FlowBuilderError, SettingsError, listed, shown
+from flowbuilder.errors import FlowBuilderError, SettingsError, listed, shown_value
 
 SHELLS = (BashComplete.name, FishComplete.name, ZshComplete.name)
 
@@ -22,7 +22,7 @@ def complete(group: click.Group, name: str, variable: str) -> int:
     instruction = os.environ[variable]
     shell = instruction.partition("_")[0]
     if get_completion_class(shell) is None:
-        raise SettingsError(f"{variable}: there is no completion for {shown(shell)!r}", allowed=listed(SHELLS))
+        raise SettingsError(f"{variable}: there is no completion for {shown_value(shell)}", allowed=listed(SHELLS))
     try:
         return shell_complete(group, {"obj": Setup([])}, name, variable, instruction)
     except FlowBuilderError:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import collecting, limiting, plugin_option
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flowbuilder.errors import SettingsError, shown
+from flowbuilder.errors import SettingsError, shown, shown_value
 
 TOKEN = re.compile(r"\s*(?:([()])|([^\s()]+))")
 LONGEST = 1000
@@ -51,7 +51,7 @@ class _Parser:
             raise self._error("is empty", allowed="words, and, or, not, parentheses")
         expression = self._or()
         if self._here.text:
-            raise self._error(f"has {shown(self._here.text)!r} where 'and', 'or' or its end is expected")
+            raise self._error(f"has {shown_value(self._here.text)} where 'and', 'or' or its end is expected")
         return expression
 
     @property
@@ -93,8 +93,10 @@ class _Parser:
                 raise self._error("lacks a closing parenthesis")
             self._depth -= 1
             return inner
-        if token.text in ("", ")", "and", "or"):
-            raise self._error(f"has {shown(token.text)!r} where a word is expected" if token.text else "ends too early")
+        if not token.text:
+            raise self._error("ends too early")
+        if token.text in (")", "and", "or"):
+            raise self._error(f"has {shown_value(token.text)} where a word is expected")
         self._next += 1
         return lambda matches: matches(token.text)
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pluggy
 
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.errors import PluginError, shown, shown_value
 
 OURS = "FlowBuilder itself"
@@ -28,7 +28,7 @@ def add_options(command: click.Command, host: pluggy.PluginManager) -> None:
         call(command=command)
         for param in command.params[before:]:
             if not isinstance(param, click.Parameter):
-                raise PluginError(f"the plugin {shown(plugin)!r} adds no option", got=shown_value(param))
+                raise PluginError(f"the plugin {shown_value(plugin)} adds no option", got=shown_value(param))
             _claim("option", _words_of(param), plugin, owners)
 
 
@@ -53,9 +53,9 @@ def _words_of(param: click.Parameter) -> list[str]:
 def _claim(kind: str, words: Iterable[str], plugin: str, owners: dict[str, str]) -> None:
     for word in words:
         if word in owners:
-            owner = owners[word] if owners[word] == OURS else f"the plugin {shown(owners[word])!r}"
+            owner = owners[word] if owners[word] == OURS else f"the plugin {shown_value(owners[word])}"
             raise PluginError(
-                f"the plugin {shown(plugin)!r} adds the {kind} {shown(word)!r}, which {owner} has already",
+                f"the plugin {shown_value(plugin)} adds the {kind} {shown_value(word)}, which {owner} has already",
                 hint=f"leave it out with -p no:{shown(plugin)}",
             )
         owners[word] = plugin
@@ -73,6 +73,6 @@ def call_one(host: pluggy.PluginManager, hook: str, plugin: Any, name: str, **fa
     others = [one for one in host.get_plugins() if one is not plugin]
     try:
         host.subset_hook_caller(hook, remove_plugins=others)(**facts)
-    except Exception as error:
+    except BaseException as error:
         error.add_note(f"raised by the plugin {shown(name)} in {hook}")
         raise

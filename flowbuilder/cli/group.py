@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flowbuilder.cli.commands import COMMANDS, fresh
+from flowbuilder.cli.catalog import COMMANDS, fresh
 from flowbuilder.cli.options import plugin_option
 from flowbuilder.cli.setup import Setup
 from flowbuilder.errors import FlowBuilderError, UnknownNameError

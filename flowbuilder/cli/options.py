@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 MOST_AT_ONCE = 1024
 MOST = 10_000_000
@@ -43,6 +46,13 @@ class Seconds(click.types.FloatParamType):
         return seconds
 
 
+def _files(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete file names; ``click.Path`` does too, but raises over a name with a NUL character."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
 def plugin_option() -> click.Option:
     """Return ``-p``; its values are read early, before the other options are known."""
     return click.Option(
@@ -56,7 +66,7 @@ def plugin_option() -> click.Option:
 def collecting() -> list[click.Parameter]:
     """Return what every command takes that collects flow files."""
     return [
-        click.Argument(["paths"], nargs=-1, type=click.Path(), metavar="[PATH[::NAME]]..."),
+        click.Argument(["paths"], nargs=-1, shell_complete=_files, metavar="[PATH[::NAME]]..."),
         click.Option(["-k", "--keyword"], metavar="EXPR", help="Workflows by name: 'sales and not old'."),
         click.Option(["-m", "--tags"], metavar="TAGS", help="Workflows by tag: 'nightly or slow'."),
         click.Option(["-P", "--param"], multiple=True, metavar="NAME=VALUE", help="The value of an input."),
@@ -64,7 +74,7 @@ def collecting() -> list[click.Parameter]:
             ["--params", "params_files"],
             multiple=True,
             metavar="FILE",
-            type=click.Path(),
+            shell_complete=_files,
             help="Values of inputs from a .json or .toml file.",
         ),
         plugin_option(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import sys
 
 from flowbuilder.errors import shown
@@ -28,6 +27,8 @@ def reader_is_gone() -> bool:
         stdout = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):  # none at all, one in memory, one that is closed
         return False
+    import select
+
     poll = select.poll()
     poll.register(stdout, 0)
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))

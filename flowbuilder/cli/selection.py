@@ -8,7 +8,15 @@ from flowbuilder.cli.collecting import Found
 from flowbuilder.cli.expression import parse_expression
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.declared import workflow_of_step
-from flowbuilder.errors import FlowBuilderError, NothingToDoError, SettingsError, UnknownNameError, listed, shown
+from flowbuilder.errors import (
+    FlowBuilderError,
+    NothingToDoError,
+    SettingsError,
+    UnknownNameError,
+    listed,
+    shown,
+    shown_value,
+)
 
 
 class Choice:
@@ -21,7 +29,7 @@ class Choice:
     def __init__(self, keyword: str | None, tags: str | None) -> None:
         self._keyword = None if keyword is None else parse_expression("-k", keyword)
         self._tags = None if tags is None else parse_expression("-m", tags)
-        self._words = " ".join(f"{o} {shown(t)!r}" for o, t in (("-k", keyword), ("-m", tags)) if t is not None)
+        self._words = " ".join(f"{o} {shown_value(t)}" for o, t in (("-k", keyword), ("-m", tags)) if t is not None)
 
     def of(self, found: Sequence[Found]) -> list[WorkflowDefinition]:
         """Return the chosen workflows, those of higher priority first, else as they were found.
@@ -69,7 +77,7 @@ def named_by(found: Found) -> Sequence[WorkflowDefinition]:
     if len(same) > 1:
         places = ", ".join(f"{shown(one.where.file)}::{shown(name)}" for one in same[:5])
         raise FlowBuilderError(
-            f"{len(same)} files have a {shown(name)!r}", where=shown(found.target.path), hint=f"name one: {places}"
+            f"{len(same)} files have a {shown_value(name)}", where=shown(found.target.path), hint=f"name one: {places}"
         )
     return same
 
@@ -79,11 +87,11 @@ def _unknown(found: Found) -> FlowBuilderError:
     names = [one.name for file in found.files for one in (*file.workflows, *file.steps)]
     for one in (one for file in found.files for one in file.definitions if one.name == name):
         return FlowBuilderError(
-            f"{shown(name)!r} is a provider, which cannot be run", where=one.where, allowed=listed(names)
+            f"{shown_value(name)} is a provider, which cannot be run", where=one.where, allowed=listed(names)
         )
     error = UnknownNameError("workflow or step", name, dict.fromkeys(names), shown(found.target.path))
     other_case = [one for one in names if one.casefold() == name.casefold()]
-    error.hint = f"did you mean {shown(other_case[0])!r}?" if other_case else error.hint
+    error.hint = f"did you mean {shown_value(other_case[0])}?" if other_case else error.hint
     return error
 
 

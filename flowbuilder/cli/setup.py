@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowbuilder.cli.commands import fresh
+from flowbuilder.cli.catalog import fresh
 from flowbuilder.cli.early import Early, read_early
 from flowbuilder.cli.project import Project, find_project
 
@@ -38,9 +40,7 @@ class Setup:
     @property
     def has_plugins(self) -> bool:
         """Whether there may be plugins beside the built-in ones, which add no commands."""
-        from importlib.metadata import entry_points
-
-        return bool(self._plugins or self.early.plugins or self.project.plugins or entry_points(group="flowbuilder"))
+        return bool(self._plugins or self.early.plugins or self.project.plugins or any(map(_has_plugins, sys.path)))
 
     @cached_property
     def host(self) -> pluggy.PluginManager:
@@ -74,3 +74,18 @@ class Setup:
         if not self._is_extended:
             self._is_extended = True
             add_commands(group, self.host)
+
+
+def _has_plugins(folder: str) -> bool:
+    """Return whether a distribution in ``folder`` offers plugins: a glance, since importlib.metadata loads slowly."""
+    with contextlib.suppress(OSError):
+        for info in Path(folder).iterdir():
+            if info.name.endswith((".dist-info", ".egg-info")) and _offers_plugins(info / "entry_points.txt"):
+                return True
+    return False
+
+
+def _offers_plugins(file: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return b"[flowbuilder]" in file.read_bytes()
+    return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbuilder.cli.project import Project
-from flowbuilder.errors import InputError, did_you_mean, listed, shown
+from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.convert import Given, Text
 from flowbuilder.plan.params import environment_params, read_params_file
 from flowbuilder.plan.plan import Plan
@@ -40,7 +40,7 @@ class Values:
         for name, value in self.typed.items():
             if name not in known:
                 raise InputError(
-                    f"there is no input named {shown(name)!r}",
+                    f"there is no input named {shown_value(name)}",
                     got=f"a value from {value.origin}",
                     allowed=listed(known) or "this workflow has no inputs",
                     hint=did_you_mean(name, known),
@@ -71,7 +71,7 @@ def _of_words(words: Iterable[str]) -> dict[str, Text]:
                 "-P takes NAME=VALUE", got=shown(word) or "nothing", hint=f"-P {shown(name.strip() or 'name', 60)}=…"
             )
         if name in found:
-            raise InputError(f"-P gives {shown(name)!r} twice", hint="keep one")
+            raise InputError(f"-P gives {shown_value(name)} twice", hint="keep one")
         found[name] = Text(text, "-P")
     return found
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self, Unpack
 
 from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.decorators import caller, make_step
-from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition, definition_of
+from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition, definition_of
 from flowbuilder.declare.validate import checked_name
 from flowbuilder.declare.words import StepWords
 from flowbuilder.errors import DefinitionError, DuplicateNameError, Where, shown_value
@@ -30,6 +30,7 @@ class FlowBuilder:
         self._name = checked_name(name, self._where)
         self._steps: dict[str, StepDefinition] = {}
         self._by_function: dict[int, list[StepDefinition]] = {}
+        self._last: list[StepDefinition] = []
         self._config: ParallelConfig | None = None
 
     def step(self, fn: Callable[..., Any], /, **words: Unpack[StepWords]) -> Self:
@@ -39,14 +40,14 @@ class FlowBuilder:
             DefinitionError: for each wrong argument.
             DuplicateNameError: when the workflow already has a step of this name.
         """
-        self._add(self._definition(fn, words))
+        self._last.append(self._add(self._definition(fn, words)))
         return self
 
     def then(self, fn: Callable[..., Any], /, **words: Unpack[StepWords]) -> Self:
         """Add a step that runs after all steps added so far."""
-        so_far = tuple(self._steps.values())
         made = self._definition(fn, words)
-        self._add(replace(made, after=(*made.after, *so_far)))
+        # What was added before the last ``then`` ends before it, so a long chain of them stays cheap.
+        self._last = [self._add(replace(made, after=(*made.after, *self._last)))]
         return self
 
     def parallel(self, *fns: Callable[..., Any]) -> Self:
@@ -67,8 +68,9 @@ class FlowBuilder:
             DefinitionError: when it has no step.
         """
         if not self._steps:
-            raise DefinitionError(f"workflow {self._name!r} has no step", where=self._where, hint="add one: .step(fn)")
-        own: dict[str, Definition] = {**self._steps}
+            raise DefinitionError(
+                f"the workflow {shown_value(self._name)} has no step", where=self._where, hint="add one: .step(fn)"
+            )
         return WorkflowDefinition(
             fn=None,
             name=self._name,
@@ -76,40 +78,47 @@ class FlowBuilder:
             module=self._module,
             steps=tuple(self._steps.values()),
             config=self._config,
-            own=MappingProxyType(own),
+            own=MappingProxyType(dict(self._steps)),
         )
 
     def _definition(self, fn: Callable[..., Any], words: StepWords) -> StepDefinition:
         decorated = definition_of(fn)
         if decorated is not None and not words:
             if not isinstance(decorated, StepDefinition):
-                raise DefinitionError("only a step can be added", where=self._where, got=shown_value(decorated.name))
+                raise DefinitionError("only a step can be added", where=self._place(), got=shown_value(fn))
             return decorated
-        if words.get("needs"):
-            words = {**words, "needs": {name: self._settled(need) for name, need in (words["needs"] or {}).items()}}
-        if words.get("after"):
-            words = {**words, "after": tuple(self._settled(one) for one in words["after"])}
-        if words.get("each"):
-            each = words["each"] or {}
-            words = {**words, "each": {name: self._settled(source) for name, source in each.items()}}
-        return make_step(fn, caller(), **words)
+        settled: dict[str, Any] = {**words}
+        for word in ("needs", "each"):
+            if isinstance(given := settled.get(word), Mapping):
+                settled[word] = {name: self._settled(source) for name, source in given.items()}
+        if isinstance(given := settled.get("after"), list | tuple):
+            settled["after"] = tuple(map(self._settled, given))
+        return make_step(fn, caller(), **settled)
 
     def _settled(self, thing: Any) -> Any:
-        """Return the step that a plain function already stands for in this builder."""
-        if not callable(thing) or definition_of(thing) is not None:
-            return thing
+        """Return the step that a function already stands for in this builder."""
         known = self._by_function.get(id(thing), [])
         if len(known) == 1:
             return known[0]
+        if not known and (not callable(thing) or definition_of(thing) is not None):
+            return thing
         raise DefinitionError(
-            f"{getattr(thing, '__name__', thing)!r} is {'no' if not known else 'more than one'} step of this workflow",
-            where=self._where,
-            hint="add it before it is needed" if not known else "name the step you mean",
+            f"{shown_value(getattr(thing, '__name__', thing))} is {'more than one' if known else 'no'} step of"
+            f" {shown_value(self._name)}",
+            where=self._place(),
+            hint="say which one by its name: " + ", ".join(shown_value(one.name) for one in known)
+            if known
+            else "add it first: .step(fn)",
         )
 
-    def _add(self, definition: StepDefinition) -> None:
+    def _add(self, definition: StepDefinition) -> StepDefinition:
         before = self._steps.get(definition.name)
         if before is not None:
             raise DuplicateNameError(definition.name, before.where, definition.where)
         self._steps[definition.name] = definition
         self._by_function.setdefault(id(definition.fn), []).append(definition)
+        return definition
+
+    def _place(self) -> Where:
+        frame = caller()
+        return Where(frame.f_code.co_filename, frame.f_lineno) if frame else self._where

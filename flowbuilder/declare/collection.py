@@ -16,7 +16,7 @@ from flowbuilder.declare.definitions import (
     definition_of,
 )
 from flowbuilder.declare.words import ProviderWords, StepWords, WorkflowWords
-from flowbuilder.errors import DefinitionError, DuplicateNameError, UnknownNameError, shown_value
+from flowbuilder.errors import DefinitionError, DuplicateNameError, UnknownNameError, listed, shown_value
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D", bound=Definition)
@@ -124,6 +124,10 @@ class Collection:
     def __len__(self) -> int:
         return sum(map(len, self._places.values()))
 
+    def __contains__(self, thing: object) -> bool:
+        """Return whether a definition, or one of that name, is here."""
+        return any(thing is one or thing == one.name for one in self)
+
     def _by_name(self, kind: type[D]) -> dict[str, D]:
         return {one.name: one for one in self if isinstance(one, kind)}
 
@@ -152,8 +156,8 @@ class Collection:
         found = [one for one in self if one.name == short and (not module or one.module == module)]
         if len(found) > 1 and len({one.module for one in found}) > 1:
             raise DefinitionError(
-                f"several modules have a {short!r}",
-                hint="say which: " + ", ".join(f"{o.module}::{short}" for o in found),
+                f"several modules have a {shown_value(short)}",
+                hint="say which: " + listed(f"{one.module}::{short}" for one in found),
             )
         if not found:
             raise UnknownNameError("definition", name, [one.name for one in self])

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.retry import NO_RETRY, Retry
-from flowbuilder.declare.signature import Parameter
+from flowbuilder.declare.signature import Parameter, unwrapped
 from flowbuilder.errors import Where
 
 ATTRIBUTE = "__flowbuilder__"
@@ -35,7 +35,7 @@ class Definition:
     @property
     def summary(self) -> str:
         """The first line of the docstring."""
-        text = (getattr(self.fn, "__doc__", None) or "").strip() if hasattr(self.fn, "__name__") else ""
+        text = (getattr(unwrapped(self.fn), "__doc__", None) or "").strip() if self.fn else ""
         return text.splitlines()[0] if text else ""
 
 

@@ -150,7 +150,12 @@ def _resolved(fn: Any, name: str, note: Any) -> Any:
 
 
 def wants_result(note: Any) -> bool:
-    """Return whether an annotation asks for the ``StepResult`` rather than the value."""
+    """Return whether an annotation asks for the ``StepResult`` rather than the value, or for None."""
     if isinstance(note, str):
-        return note.replace(" ", "").split("[")[0].split(".")[-1] == "StepResult"
-    return (typing.get_origin(note) or note) is StepResult
+        return note.replace(" ", "").split("[")[0].split("|")[0].split(".")[-1] == "StepResult"
+    origin = typing.get_origin(note) or note
+    if origin is typing.Annotated:
+        return wants_result(typing.get_args(note)[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(map(wants_result, typing.get_args(note)))
+    return origin is StepResult

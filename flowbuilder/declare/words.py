@@ -12,7 +12,7 @@ from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDef
 from flowbuilder.declare.retry import NO_RETRY, Retry
 from flowbuilder.declare.signature import Signature, read_signature
 from flowbuilder.declare.validate import checked_retries, checked_timeout
-from flowbuilder.errors import DefinitionError, Where, did_you_mean, listed, shown, shown_value
+from flowbuilder.errors import DefinitionError, Where, did_you_mean, listed, shown_value
 
 LOWEST, HIGHEST = -1000, 1000
 
@@ -54,7 +54,7 @@ def refuse_unknown(word: str, given: Mapping[str, Any], known: type, where: Wher
     for name in given:
         if name not in allowed:
             raise DefinitionError(
-                f"{word} has no argument {shown(name)!r}",
+                f"{word} has no argument {shown_value(name)}",
                 where=where,
                 allowed=listed(allowed, len(allowed)),
                 hint=did_you_mean(name, allowed),

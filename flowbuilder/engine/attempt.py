@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from typing import Any, Protocol
 
+from flowbuilder.declare.signature import default_of
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
 from flowbuilder.engine.rest import Rest
@@ -165,14 +166,14 @@ class Attempt:
         predicate = getattr(self.step.definition, "when", None)
         if predicate is None or self.number > 1:
             return True
-        wanted = predicate(**self.arguments(self.step.when))
+        wanted = predicate(**self._arguments_beside(self.step.when))
         if not hasattr(wanted, "__await__"):
             self.passed = not wanted
         return wanted
 
     def _rescue(self) -> Any:
         rescue: Any = getattr(self.step.definition, "on_error", None)
-        return rescue(**self.arguments(self.step.on_error))
+        return rescue(**self._arguments_beside(self.step.on_error))
 
     def _called(self, invoke: Invoke | None) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
@@ -221,6 +222,14 @@ class Attempt:
             if value is not MISSING:
                 found[binding.parameter] = self.context if value is CONTEXT else value
         return found
+
+    def _arguments_beside(self, bindings: Sequence[Binding]) -> dict[str, Any]:
+        """Return the arguments of a predicate or rescue; the defaults of the body's parameters stand for it too."""
+        found = self.arguments(bindings)
+        own = {one.parameter for one in self.step.bindings}
+        fn: Any = self.step.definition.fn
+        left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
+        return found | {name: default_of(fn, name) for name in left_out}
 
     def start_clock(self) -> None:
         """Note when the attempt started: seconds of the monotonic clock."""

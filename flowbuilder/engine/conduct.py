@@ -114,7 +114,10 @@ class Conduct:
             self._count_grace()
         if self._grace_is_over:
             self._end_grace(run)
-        if run.schedule.ended:
+        # Under the lock, since a thread that ends the last unit records its result a moment after.
+        with self._engine.lock:
+            ended = run.schedule.ended
+        if ended:
             self._ended.set()
 
     def _cancel_bodies(self, run: Run) -> None:

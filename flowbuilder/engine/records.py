@@ -25,7 +25,7 @@ class Records:
         self._results: dict[int, StepResult[Any]] = {}
         self._infos: dict[int, StepInfo] = {}
         self._earlier: dict[int, tuple[float, BaseException | None, Status, int, tuple[Section, ...]]] = {}
-        self._clock = time.monotonic() - info.started_at
+        self._clock = time.monotonic() - time.time()
 
     def info_of(self, unit: int) -> StepInfo:
         """Return what hooks see of a unit; an item is called ``step[index]``."""

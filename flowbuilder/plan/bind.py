@@ -14,7 +14,7 @@ from flowbuilder.declare.definitions import (
     definition_of,
 )
 from flowbuilder.declare.signature import Parameter, read_signature, wants_result
-from flowbuilder.errors import PlanError, shown
+from flowbuilder.errors import PlanError, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
 from flowbuilder.plan.inputs import Inputs, Request
 from flowbuilder.plan.names import Names
@@ -59,7 +59,7 @@ class Binder:
             if wired is None and parameter.has_default and known.scope.is_outer(name, requester):
                 known.warnings.append(
                     f"{shown(requester.name)}: the parameter {name!r} has a default, but is filled by"
-                    f" {shown(found.name)!r} of {found.where}"
+                    f" {shown_value(found.name)} of {found.where}"
                 )
             return self._bound(parameter, found, fn)
         if name == "ctx":
@@ -82,7 +82,7 @@ class Binder:
             return Binding(parameter, Kind.INPUT, source)
         if isinstance(found, ProviderDefinition):
             raise PlanError(
-                f"each= of {shown(requester.name)!r} names the provider {shown(found.name)!r}",
+                f"each= of {shown_value(requester.name)} names the provider {shown_value(found.name)}",
                 where=requester.where,
                 allowed="a step, an input, or a list",
             )
@@ -135,21 +135,21 @@ class Binder:
         requester = self._requester
         if isinstance(found, WorkflowDefinition) and found is not requester:
             raise PlanError(
-                f"{shown(requester.name)!r} requests the workflow {shown(found.name)!r}: only steps and providers"
-                " can be requested",
+                f"{shown_value(requester.name)} requests the workflow {shown_value(found.name)}:"
+                " only steps and providers can be requested",
                 where=requester.where,
                 hint="request the steps of that workflow",
             )
         if isinstance(found, ProviderDefinition):
             raise PlanError(
-                f"{shown(requester.name)!r} is ordered after the provider {shown(found.name)!r}",
+                f"{shown_value(requester.name)} is ordered after the provider {shown_value(found.name)}",
                 where=requester.where,
                 allowed="steps",
                 hint="a provider is there before whoever requests it",
             )
         if isinstance(requester, ProviderDefinition):
             raise PlanError(
-                f"the provider {shown(requester.name)!r} requests the step {shown(found.name)!r}",
+                f"the provider {shown_value(requester.name)} requests the step {shown_value(found.name)}",
                 where=requester.where,
                 allowed="a provider may request providers and inputs",
             )

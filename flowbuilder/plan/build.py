@@ -9,7 +9,7 @@ from typing import Any
 
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import Definition, ProviderDefinition, StepDefinition, WorkflowDefinition
-from flowbuilder.errors import CycleError, PlanError, shown, shown_value
+from flowbuilder.errors import CycleError, PlanError, shown_value
 from flowbuilder.plan.annotations import Annotations
 from flowbuilder.plan.bind import Binder, Known
 from flowbuilder.plan.check import Checks
@@ -93,7 +93,7 @@ class _Builder:
         known.overrides.refuse_unused(known.names, known.inputs)
         if not self._steps:
             raise PlanError(
-                f"nothing of {shown(self._workflow.name)!r} is left to run",
+                f"nothing of {shown_value(self._workflow.name)} is left to run",
                 where=self._workflow.where,
                 hint="overrides= takes the place of all its steps",
             )

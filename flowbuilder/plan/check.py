@@ -10,7 +10,7 @@ from typing import Any
 from flowbuilder.declare.definitions import ProviderDefinition, StepDefinition
 from flowbuilder.declare.signature import read_signature, unwrapped
 from flowbuilder.declare.words import refuse_uneven
-from flowbuilder.errors import PlanError, UnknownNameError, shown, shown_value
+from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 from flowbuilder.plan.agree import contradicts, has_no_items, item_of
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedStep
@@ -33,7 +33,7 @@ class Checks:
         """Refuse a provider that asks for what only a step has."""
         if any(binding.kind is Kind.CONTEXT for binding in bindings):
             raise PlanError(
-                f"the provider {shown(definition.name)!r} requests ctx",
+                f"the provider {shown_value(definition.name)} requests ctx",
                 where=definition.where,
                 allowed="a provider may request providers and inputs",
             )
@@ -48,13 +48,13 @@ class Checks:
         for word, fn in (("when", definition.when), ("on_error", definition.on_error)):
             if callable(fn) and not definition.is_async and read_signature(fn, definition.where).is_async:
                 raise PlanError(
-                    f"{shown(definition.name)!r} is a plain def, but its {word}= is async",
+                    f"{shown_value(definition.name)} is a plain def, but its {word}= is async",
                     where=definition.where,
                     hint="make both async def, or both def",
                 )
         if any(one.wants_result for one in planned.each):
             raise PlanError(
-                f"each= gives {shown(definition.name)!r} values, not results",
+                f"each= gives {shown_value(definition.name)} values, not results",
                 where=definition.where,
                 allowed="StepResult[…] for a parameter that takes a whole step",
             )
@@ -65,10 +65,10 @@ class Checks:
         why, hint = _unsendable(unwrapped(definition.fn)) if definition.fn else ("", "")
         provided = [one.source for one in planned.bindings if one.kind is Kind.PROVIDER]
         if not why and provided:
-            why, hint = f"it requests the provider {shown(provided[0])!r}", "open it in the step"
+            why, hint = f"it requests the provider {shown_value(provided[0])}", "open it in the step"
         if why:
             raise PlanError(
-                f"{shown(planned.name)!r} cannot run in a worker process: {why}",
+                f"{shown_value(planned.name)} cannot run in a worker process: {why}",
                 where=definition.where,
                 hint=f'{hint}, or use executor="thread"',
             )
@@ -91,8 +91,8 @@ class Checks:
         if contradicts(given, wanted):
             gives = f"{type_name(given)}, one result for each item" if source.mapped else type_name(given)
             raise PlanError(
-                f"{shown(target.name)!r} wants {parameter}: {type_name(wanted)},"
-                f" but {shown(source.name)!r} gives {gives}",
+                f"{shown_value(target.name)} wants {parameter}: {type_name(wanted)},"
+                f" but {shown_value(source.name)} gives {gives}",
                 where=target.definition.where,
                 allowed=f"{parameter}: {type_name(given)}",
             )
@@ -116,7 +116,7 @@ class Checks:
                 continue
             if not is_listed(value):
                 raise PlanError(
-                    f"{shown(step.name)!r} is called once per item of {shown(one.source)!r}, which is no list",
+                    f"{shown_value(step.name)} is called once per item of {shown_value(one.source)}, which is no list",
                     where=step.definition.where,
                     got=shown_value(value),
                     allowed="a list, a tuple, or what else has a length and an order",
@@ -127,7 +127,7 @@ class Checks:
     def _items(self, source: PlannedStep, target: PlannedStep, parameter: str) -> None:
         given = self._gives(source)
         wanted = self._annotations.of(target.definition.fn, parameter)
-        what = f"{shown(target.name)!r} is called once per item of {shown(source.name)!r}"
+        what = f"{shown_value(target.name)} is called once per item of {shown_value(source.name)}"
         if has_no_items(given):
             raise PlanError(
                 f"{what}, which gives {type_name(given)}",

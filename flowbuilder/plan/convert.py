@@ -71,19 +71,24 @@ def converted(name: str, value: object, annotation: object, where: Where | None)
 
 
 def _refusal(name: str, value: object, note: object, where: Where | None, unfit: Unfit) -> InputError:
-    given = getattr(value, "text", None) if isinstance(value, Text) else getattr(value, "value", None)
     outside = isinstance(value, Text | Given)
     source = value.origin if isinstance(value, Text | Given) else type_name(type(value))
     verb = "cannot be read as" if outside else "must be"
-    secret = _is_secret(name, note)
     return InputError(
-        f"the input {shown(name)!r} {verb} {type_name(note)}"
-        + (f": {unfit.problem}" if unfit.problem and not secret else ""),
+        f"the input {shown_value(name)} {verb} {type_name(note)}"
+        + (f": {unfit.problem}" if unfit.problem and not _is_secret(name, note) else ""),
         where=where,
-        got=f"{'(hidden)' if secret else shown_value(given if outside else value)} ({shown(source)})",
+        got=f"{shown_given(name, value, note)} ({shown(source)})",
         allowed=expected(note) if outside else "",
         hint=unfit.hint,
     )
+
+
+def shown_given(name: str, value: object, note: object = None) -> str:
+    """Return what was given for an input, fit for a message; a secret is never shown."""
+    if _is_secret(name, note):
+        return "(hidden)"
+    return shown_value(value.text if isinstance(value, Text) else value.value if isinstance(value, Given) else value)
 
 
 def _is_secret(name: str, note: object) -> bool:

@@ -9,7 +9,7 @@ from flowbuilder.declare.definitions import Definition
 from flowbuilder.declare.signature import default_of
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
-from flowbuilder.plan.convert import Given, Text, converted
+from flowbuilder.plan.convert import Given, Text, converted, shown_given
 from flowbuilder.plan.pieces import PlannedInput
 
 UNTYPED = (None, Any)
@@ -82,7 +82,7 @@ class Inputs:
         requester = self._unmet(name).requester
         near = did_you_mean(name, [one for one in names(requester) if one != requester.name])
         raise InputError(
-            f"{shown(requester.name)!r} needs {shown(name)!r}, which is no step or provider in scope"
+            f"{shown_value(requester.name)} needs {shown_value(name)}, which is no step or provider in scope"
             " and an input without a value",
             where=requester.where,
             hint=near
@@ -93,10 +93,9 @@ class Inputs:
     def _unknown(self, name: Any, others: Iterable[str]) -> InputError:
         is_other = name in set(others)
         near = did_you_mean(name, self._requests) if isinstance(name, str) else ""
-        value = self._params[name]
         return InputError(
-            f"there is no input named {shown(name)!r}" + (": it is a step or provider" if is_other else ""),
-            got=shown_value(value.text if isinstance(value, Text) else getattr(value, "value", value)),
+            f"there is no input named {shown_value(name)}" + (": it is a step or provider" if is_other else ""),
+            got=shown_given(str(name), self._params[name]),
             allowed=listed(self._requests) or "this workflow has no inputs",
             hint="use overrides= to replace a step's value" if is_other else near,
         )
@@ -146,9 +145,9 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
     if isinstance(note, str):
         if isinstance(given, Text | Given):
             raise InputError(
-                f"the input {shown(name)!r} cannot be read: its annotation {shown(note)!r} stands for nothing",
+                f"the input {shown_value(name)} cannot be read: its annotation {shown_value(note)} stands for nothing",
                 where=where,
-                got=f"{shown_value(given.text if isinstance(given, Text) else given.value)} ({shown(given.origin)})",
+                got=f"{shown_given(name, given)} ({shown(given.origin)})",
                 hint="import the name also at run time, not only for type checkers",
             )
         return given
@@ -156,9 +155,9 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
         return converted(name, given, note, where)
     if isinstance(given, str | bytes) or not hasattr(given, "__len__") or not hasattr(given, "__iter__"):
         raise InputError(
-            f"{shown(request.requester.name)!r} is called once per item of {shown(name)!r}, which is no list",
+            f"{shown_value(request.requester.name)} is called once per item of {shown_value(name)}, which is no list",
             where=where,
-            got=shown_value(given),
+            got=shown_given(name, given),
             allowed=type_name(note),
         )
     converted(name, list(given), note, where)
@@ -168,9 +167,9 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
 def _two_types(name: str, first: Typed, second: Typed) -> InputError:
     requester = first.request.requester
     return InputError(
-        f"the input {shown(name)!r} is used with two types",
+        f"the input {shown_value(name)} is used with two types",
         where=second.request.requester.where,
-        got=f"{type_name(first.annotation)} in {shown(requester.name)!r} ({requester.where}),"
+        got=f"{type_name(first.annotation)} in {shown_value(requester.name)} ({requester.where}),"
         f" {type_name(second.annotation)} here",
         hint="annotate both alike, or rename one",
     )

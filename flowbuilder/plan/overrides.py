@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
-from flowbuilder.errors import PlanError, UnknownNameError, shown, shown_value
+from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 
 
 class Overrides:
@@ -40,7 +40,9 @@ class Overrides:
                 continue
             name = key if isinstance(key, str) else key.name
             if name in set(inputs):
-                raise PlanError(f"{shown(name)!r} is an input: it has nothing to override", hint="give it by params=")
+                raise PlanError(
+                    f"{shown_value(name)} is an input: it has nothing to override", hint="give it by params="
+                )
             raise UnknownNameError("step or provider to override", name, list(names))
 
 

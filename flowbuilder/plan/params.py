@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from flowbuilder.errors import InputError, shown
+from flowbuilder.errors import InputError, shown, shown_value
 from flowbuilder.plan.convert import Given, Text
 from flowbuilder.plan.strictjson import MOST_BYTES, MOST_DEPTH, JsonError, strict_json
 
@@ -32,7 +32,7 @@ def environment_params(environ: Mapping[str, str]) -> dict[str, Text]:
         value = Text(environ[variable], "environment")
         if found.setdefault(name, value) != value:
             raise InputError(
-                f"two environment variables give the input {shown(name)!r} different values",
+                f"two environment variables give the input {shown_value(name)} different values",
                 got=shown(variable),
                 hint=f"keep one: {shown(PREFIX + name.upper())}",
             )
@@ -50,7 +50,7 @@ def read_params_file(path: Path) -> dict[str, object]:
     suffix = path.suffix.lower()
     if suffix not in (".json", ".toml"):
         raise InputError(
-            f"a params file of the kind {shown(suffix or path.name)!r} cannot be read",
+            f"a params file of the kind {shown_value(suffix or path.name)} cannot be read",
             where=shown(path),
             allowed=FORMATS,
             hint="write it as JSON or TOML" if suffix in (".yaml", ".yml") else "",

@@ -96,6 +96,7 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     if isinstance(step.definition, StepDefinition):
         facts += [f"timeout {step.definition.timeout:g} s"] if step.definition.timeout else []
         facts += [f"{step.definition.retries.n} retries"] if step.definition.retries.n else []
+        facts += ["items may be skipped"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []
     facts += ["may be skipped"] if plan.may_skip(step.name) else []
     lines = [f"  {_label(step)}" + (f"  ({', '.join(facts)})" if facts else "")]

@@ -86,7 +86,8 @@ class Plan:
         found: set[str] = set()
         for step in self.steps:
             passes = {b.source for b in step.bindings if b.has_default or b.wants_result} | set(step.after)
-            own = isinstance(step.definition, StepDefinition) and step.definition.when is not None
+            # The ``when`` of a mapped step skips items, and leaves them out of its list.
+            own = isinstance(step.definition, StepDefinition) and step.definition.when is not None and not step.mapped
             if own or any(name in found for name in step.upstream if name not in passes):
                 found.add(step.name)
         return frozenset(found)

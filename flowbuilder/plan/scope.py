@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
 from flowbuilder.declare.signature import innermost
-from flowbuilder.errors import PlanError, UnknownNameError, shown, shown_value
+from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 
 
 class Clash(NamedTuple):
@@ -123,7 +123,7 @@ def _globals(name: str, requester: Definition | None) -> list[object]:
 
 def _two_found(name: str, clash: Clash, requester: Definition) -> PlanError:
     return PlanError(
-        f"{shown(name)!r} stands for two definitions in the scope of {shown(requester.name)!r}",
+        f"{shown_value(name)} stands for two definitions in the scope of {shown_value(requester.name)}",
         where=requester.where,
         got=f"{clash.first.where} and {clash.second.where}",
         hint='say which one is meant: needs={"parameter": step}, or give one of them a name=',

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from flowbuilder.errors import did_you_mean, listed, shown
+from flowbuilder.errors import did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.scalars import Unfit
 from flowbuilder.plan.strictjson import strict_json
 
@@ -77,7 +77,7 @@ def _refuse_strangers(data: Any, info: Any, path: str) -> None:
         for name, value in data.items():
             if name not in known:
                 raise Unfit(
-                    f"there is no field {shown(path + name)!r}",
+                    f"there is no field {shown_value(path + name)}",
                     hint=did_you_mean(name, known) or f"its fields are {listed(known)}",
                 )
             _refuse_strangers(value, known[name], f"{path}{name}.")

@@ -203,3 +203,16 @@ def test_a_when_that_needs_a_skipped_step_skips_its_own(backend: Backend) -> Non
 
     result = run(below, registry=flows, backend=backend)
     assert result.steps["below"].reason == "extra was skipped: its when was false"
+
+
+def test_a_condition_and_a_rescue_see_the_defaults_of_the_step(backend: Backend) -> None:
+    def extra(full: bool = False) -> str:
+        raise AssertionError("the condition is false")
+
+    def share(parts: int = 0) -> float:
+        return 1 / parts
+
+    flow = FlowBuilder("defaults").step(extra, when=lambda full: full)
+    flow.step(share, on_error=lambda error, parts: f"{parts} parts")
+
+    assert run(flow.build(), backend=backend).value == {"share": "0 parts"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import collecting, limiting
 from flowbuilder.cli.selection import refuse_several
 from flowbuilder.cli.session import Session, session
@@ -33,6 +34,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     with session(context) as work:
         _refuse_contradictions(work)
+        _refuse_absent(options["backend"])
         workflows = work.select()
         if not (work.names_something or options["all"]):
             refuse_several(workflows)
@@ -55,6 +57,13 @@ def _refuse_contradictions(work: Session) -> None:
 
 def _contradiction(one: str, other: str) -> SettingsError:
     return SettingsError(f"{one} and {other} contradict each other", hint="give one of them")
+
+
+def _refuse_absent(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        raise SettingsError(
+            f"--backend {backend} needs the package {backend}, which is not installed", hint=f"pip install {backend}"
+        )
 
 
 def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import plugin_option
 from flowbuilder.cli.output import put
 from flowbuilder.cli.setup import Setup

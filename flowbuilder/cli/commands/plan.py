@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flowbuilder.cli.commands import COMMANDS
+from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import collecting
 from flowbuilder.cli.output import put
 from flowbuilder.cli.session import session

@@ -1,4 +1,4 @@
-"""The built-in commands by name; each is a module of its own, imported when it is asked for."""
+"""Catalog: the built-in commands by name, each imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ COMMANDS = {
 
 def fresh(name: str) -> click.Command:
     """Return a copy of a built-in command, whose options may be added to."""
-    command: click.Command = copy.copy(importlib.import_module(f"flowbuilder.cli.{name}").command)
+    command: click.Command = copy.copy(importlib.import_module(f"flowbuilder.cli.commands.{name}").command)
     command.params = list(command.params)
     return command

@@ -1,0 +1,61 @@
+"""Start-up is a feature: what a command does not need is not imported, and the help comes at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import REPORT
+
+HEAVY = {"networkx", "rich", "sqlite3", "msgspec", "multiprocessing", "trio", "pydantic", "xml", "tomllib"}
+PROGRAM = """
+import sys
+from flowbuilder.cli import main
+code = main(sys.argv[1:])
+print(code, *sys.modules, file=sys.stderr)
+"""
+BARE = "import click, pluggy, anyio, flowbuilder"
+
+
+def imported(folder: Path, *words: str) -> set[str]:
+    (folder / "flow_report.py").write_text(REPORT.replace("\n    ", "\n"))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+    )
+    code, *modules = done.stderr.split()
+    assert code == "0", done.stderr
+    return {name.partition(".")[0] for name in modules} | set(modules)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["run", "-q"]])
+def test_what_is_heavy_is_imported_only_when_it_is_used(tmp_path: Path, words: list[str]) -> None:
+    assert imported(tmp_path, *words) & HEAVY == set()
+
+
+def test_help_imports_no_command_and_no_plugin(tmp_path: Path) -> None:
+    modules = imported(tmp_path, "--help")
+    assert {name for name in modules if name.startswith(("flowbuilder.cli.commands", "flowbuilder.builtin"))} == set()
+
+
+def test_a_plan_imports_what_it_needs(tmp_path: Path) -> None:
+    assert "networkx" in imported(tmp_path, "plan")
+
+
+def seconds(*words: str) -> float:
+    """Return the shortest time of several starts of Python: the one least disturbed."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *words], capture_output=True, env=environ, timeout=60, check=True)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def test_help_takes_little_longer_than_the_bare_imports() -> None:
+    assert seconds("-m", "flowbuilder", "--help") < 1.5 * seconds("-c", BARE)
