@@ -147,6 +147,11 @@ class Attempt:
         if not isinstance(self.error, StepCancelledError):
             self.error = StepCancelledError(f"{self.info.name} was cancelled")
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the body was left behind."""
+        return self._rest is not None and self._rest.is_left
+
     def leave(self) -> None:
         """Stop awaiting a body that swallows its cancellation: the next one passes it by."""
         if self._rest is not None:

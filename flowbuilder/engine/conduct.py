@@ -65,8 +65,9 @@ class Conduct:
         relay = self._engine.relay
         relay.tell("run_start", run=self.info)
         run = self.run = self._begun()
-        self._engine.wake_lanes()
+        # It may have been stopped already: then nothing starts.
         self.attend()
+        self._engine.wake_lanes()
         await self._ended.wait()
         errors = await run.state.providers.tear_down()
         duration = time.monotonic() - started

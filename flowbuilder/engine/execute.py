@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pluggy
 
+from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
 from flowbuilder.engine.lanes.base import LaneFactory
@@ -45,22 +46,29 @@ async def execute(
     driver = Driver(host, factories, limits)
     try:
         async with anyio.create_task_group() as group:
-            await group.start(driver.serve)
-            conduct = driver.submit(info)
-            if stop is not None:
-                stop.told = conduct.stop
-                if stop.reason:
-                    conduct.stop(stop.reason)
             try:
-                await conduct.finished.wait()
-            except BaseException:  # a cancellation, which asyncio and trio each have their own class for
-                conduct.stop("its caller was cancelled")
-                raise
+                # Shielded, so that also a caller who is cancelled already gets a run, and that in order.
+                with anyio.CancelScope(shield=True):
+                    await group.start(driver.serve)
+                conduct = driver.submit(info)
+                await _seen_through(conduct, stop)
             finally:
                 driver.close()
     except BaseExceptionGroup as several:
         raise _alone(several) from None
     return conduct.result
+
+
+async def _seen_through(conduct: Conduct, stop: Stop | None) -> None:
+    if stop is not None:
+        stop.told = conduct.stop
+        if stop.reason:
+            conduct.stop(stop.reason)
+    try:
+        await conduct.finished.wait()
+    except BaseException:  # a cancellation, which asyncio and trio each have their own class for
+        conduct.stop("its caller was cancelled")
+        raise
 
 
 def _alone(error: BaseException) -> BaseException:

@@ -6,12 +6,14 @@ from collections.abc import Coroutine, Generator
 from functools import partial
 from typing import Any
 
+from flowbuilder.errors import StepCancelledError
+
 
 class Rest:
     """Awaits a coroutine from its first wait on.
 
     A body that catches its own cancellation and goes on would hold its worker for ever. Once
-    ``is_left`` is set, the cancellation that is delivered next ends the waiting without it.
+    ``is_left`` is set, whatever the event loop delivers next ends the waiting without it.
 
     Args:
         body: the coroutine.
@@ -29,13 +31,21 @@ class Rest:
         wanted = self._first
         while True:
             try:
-                sent = yield wanted
-                resume = partial(self._body.send, sent)
+                # trio sends even a cancellation; asyncio throws it.
+                resume = partial(self._body.send, (yield wanted))
             except BaseException as error:  # whatever the event loop throws in is for the body
-                if self.is_left:
-                    raise
                 resume = partial(self._body.throw, error)
+            if self.is_left:
+                _keep(self._body)
+                raise StepCancelledError("the body was left behind")
             try:
                 wanted = resume()
             except StopIteration as stop:
                 return stop.value
+
+
+def _keep(body: object) -> None:
+    """Never let a coroutine be closed: one that swallows its cancellation goes on when it is closed, too."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(body))

@@ -81,15 +81,22 @@ class LoopLane:
             if self._asked:
                 self._notify()
         # One scope serves all bodies of this worker that have no limit of their own.
-        with scope:
-            await self._take_turns(attempt, scope)
+        left = False
+        try:
+            with scope:
+                left = await self._take_turns(attempt, scope)
+        except RuntimeError:
+            # trio complains about scopes that a body left behind still has open.
+            if not left:
+                raise
 
-    async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
+    async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> bool:
+        """Execute one attempt after another; return whether the last was left behind."""
         turns, before = 0, copy_context()
         while True:
             await self._attempt(attempt, scope)
             turns += 1
-            is_fresh = not scope.cancel_called and copy_context() == before
+            is_fresh = not scope.cancel_called and not attempt.is_left and copy_context() == before
             following = self._source.done(attempt, self._number if is_fresh else None)
             if following is None:
                 break
@@ -101,6 +108,7 @@ class LoopLane:
             if turns % TURNS == 0:
                 await anyio.lowlevel.checkpoint()
         self._source.look(self._number)
+        return attempt.is_left
 
     async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
         self._scopes[attempt] = scope
@@ -109,6 +117,9 @@ class LoopLane:
                 await attempt.execute_async()
             else:
                 await self._limited(attempt)
+        except RuntimeError:
+            if not attempt.is_left:
+                raise
         finally:
             del self._scopes[attempt]
         if scope.cancel_called:
@@ -121,3 +132,4 @@ class LoopLane:
         # What a body returns after its deadline is never a success, even if it swallowed the cancellation.
         if limit.cancel_called:
             attempt.timed_out()
+
