@@ -117,8 +117,9 @@ class Terminal:
         """Write text as it is, at once."""
         if self.error is not None or self.stream is None:
             return
+        text = text.translate(PLAIN) if self._is_plain else text
         try:
-            self.stream.write(text.translate(PLAIN) if self._is_plain else text)
+            self.stream.write(text)
             self.stream.flush()
         except UnicodeEncodeError:
             encoding = self.stream.encoding or "ascii"
@@ -156,7 +157,7 @@ class _Safe:
 
 def ruled(title: str, width: int, line: str = "=") -> str:
     """Return a title in the middle of a line."""
-    free = width - len(title) - 2
+    free = width - columns(title) - 2
     return f"{line * max(free // 2, 2)} {title} {line * max(free - free // 2, 2)}"
 
 

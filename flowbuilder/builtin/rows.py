@@ -141,7 +141,7 @@ class Rows:
             parts.append(f"{self.failed:,} failed")
         parts.append(in_whole_seconds(now - self._started))
         if self.is_stopping:
-            parts.append("stopping, Ctrl-C again to end at once")
+            parts.append("stopping")
         return ", ".join(parts)
 
 

@@ -141,6 +141,8 @@ class Report:
     def flowbuilder_step_skip(self, run: RunInfo, step: StepInfo, reason: str) -> None:
         """Show a skip; of those for one reason the first few."""
         stopped = reason.startswith("the run was")
+        if stopped and not self._rows.is_stopping and self._level >= USUAL and "SIGINT" in reason:
+            self._terminal.print("interrupted: what runs is being stopped; Ctrl-C again ends at once", style="yellow")
         self._rows.is_stopping = self._rows.is_stopping or stopped
         self._rows.step_ended(run, step, failed=False)
         if self._is_verbose or (self._wants_line(step) and not stopped and self._is_one_of_few(reason)):

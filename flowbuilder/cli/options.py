@@ -69,7 +69,12 @@ def collecting() -> list[click.Parameter]:
         click.Argument(["paths"], nargs=-1, shell_complete=_files, metavar="[PATH[::NAME]]..."),
         click.Option(["-k", "--keyword"], metavar="EXPR", help="Workflows by name: 'sales and not old'."),
         click.Option(["-m", "--tags"], metavar="TAGS", help="Workflows by tag: 'nightly or slow'."),
-        click.Option(["-P", "--param"], multiple=True, metavar="NAME=VALUE", help="The value of an input."),
+        click.Option(
+            ["-P", "--param"],
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="The value of an input; also FLOWBUILDER_PARAM_NAME.",
+        ),
         click.Option(
             ["--params", "params_files"],
             multiple=True,

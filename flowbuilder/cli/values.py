@@ -53,13 +53,14 @@ def gather(options: Mapping[str, Any], project: Project, *, files_are_typed: boo
     Raises:
         InputError: for a wrong ``-P``, a name given twice, or a file that cannot be read.
     """
+    # A path of pyproject.toml is meant from its folder, one that was typed from the current folder.
+    folder = Path() if files_are_typed else project.root
     files: dict[str, Any] = {}
     for file in options["params_files"]:
-        files.update(read_params_file(Path(file)))
-    standing = {} if files_are_typed else files
-    standing = {**standing, **_of_project(project), **environment_params(os.environ)}
+        files.update(read_params_file(folder / file))
     typed = {**(files if files_are_typed else {}), **_of_words(options["param"])}
-    return Values(typed=typed, standing=standing)
+    of_project = {**({} if files_are_typed else files), **_of_table(project)}
+    return Values(typed=typed, standing={**of_project, **environment_params(os.environ)})
 
 
 def _of_words(words: Iterable[str]) -> dict[str, Text]:
@@ -76,7 +77,7 @@ def _of_words(words: Iterable[str]) -> dict[str, Text]:
     return found
 
 
-def _of_project(project: Project) -> dict[str, Any]:
+def _of_table(project: Project) -> dict[str, Any]:
     return {
         name: (Text if isinstance(value, str) else Given)(value, "pyproject.toml")
         for name, value in project.params.items()

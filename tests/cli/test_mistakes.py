@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from queue import SimpleQueue
 
 import pytest
 
+from flowbuilder.cli import collecting
 from flowbuilder.testing import FlowTester
 
 from .conftest import error_of
@@ -220,6 +223,17 @@ def test_what_a_flow_file_prints_while_it_is_imported_stays_out_of_the_json(test
 def test_a_mistake_in_an_expression_is_told_before_anything_is_imported(flowtester: FlowTester) -> None:
     flowtester.write("flow_bad.py", "raise ValueError\n")
     assert "expression of -m" in error_of(flowtester.run("run", "-m", "("))
+
+
+def test_a_long_import_is_told_while_it_lasts(flowtester: FlowTester, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: SimpleQueue[str] = SimpleQueue()
+    monkeypatch.setattr(collecting, "LONG_IMPORT", 0.01)
+    monkeypatch.setattr(collecting, "say", told.put)
+    monkeypatch.setattr(sys, "told", told, raising=False)
+    file = flowtester.write(
+        "flow_long.py", "import sys\nassert sys.told.get(timeout=20).startswith('note')\nx = 1 / 0\n"
+    )
+    assert f"flow_long.py cannot be imported ({file}:3)" in error_of(flowtester.run("list"))
 
 
 def test_a_back_end_that_is_not_installed_says_how_to_get_it(

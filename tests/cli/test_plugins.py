@@ -89,6 +89,20 @@ def test_a_command_of_a_plugin_is_listed_and_runs(loud: FlowTester) -> None:
     assert "there is no command named 'shout'" in error_of(loud.run("shout", "hello"))
 
 
+def test_an_installed_plugin_is_found_by_its_entry_point(
+    loud: FlowTester, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path_factory.mktemp("site")
+    info = installed / "loud-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[flowbuilder]\nnoise = loud\n")
+    monkeypatch.syspath_prepend(installed)
+    assert "shout    Shout a word." in loud.run("--help").stdout
+    assert "run at volume 1\n" in loud.run("run").stdout
+    assert "volume" not in loud.run("run", "-p", "no:noise").stdout
+
+
 def test_the_options_of_a_plugin_s_command_are_its_own(flowtester: FlowTester) -> None:
     class Serving:
         @hookimpl

@@ -198,15 +198,18 @@ def test_a_run_is_driven_by_the_back_end_that_is_asked_for(flowtester: FlowTeste
     assert flowtester.run("run", "--backend", backend).recorder.runs[0].value == backend
 
 
-def test_a_plugin_that_failed_decides_only_where_it_is_asked_to_and_nothing_else_failed(flowtester: FlowTester) -> None:
+@pytest.mark.parametrize("hook", ["run_start", "run_finish"])
+def test_a_plugin_that_failed_decides_only_where_it_is_asked_to_and_nothing_else_failed(
+    flowtester: FlowTester, hook: str
+) -> None:
     flowtester.write("flow_failing.py", FAILING)
     flowtester.write(
         "flowconf.py",
-        """
+        f"""
         from flowbuilder import hookimpl
 
         @hookimpl
-        def flowbuilder_run_start(run): raise OSError("unlucky")
+        def flowbuilder_{hook}(run): raise OSError("unlucky")
         """,
     )
     assert flowtester.run("run", "-k", "fine").exit_code == 0

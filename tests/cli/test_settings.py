@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flowbuilder.testing import FlowTester
+from flowbuilder.cli import main
+from flowbuilder.testing import FlowTester, Recorder
 
 from .conftest import error_of
 
@@ -146,3 +147,13 @@ def test_a_wrong_value_says_which_source_gave_it(tester: FlowTester, monkeypatch
     tester.write("pyproject.toml", '[tool.flowbuilder.params]\ncount = "many"\n')
     monkeypatch.delenv("FLOWBUILDER_PARAM_COUNT")
     assert "got: 'many' (pyproject.toml)" in error_of(tester.run("run"))
+
+
+def test_paths_in_the_settings_are_meant_from_their_folder(tester: FlowTester, monkeypatch: pytest.MonkeyPatch) -> None:
+    tester.write("values/count.toml", "count = 4")
+    tester.write("pyproject.toml", '[tool.flowbuilder]\npaths = ["."]\nparams-files = ["values/count.toml"]\n')
+    below = tester.write("deep/below/readme", "").parent
+    monkeypatch.chdir(below)
+    recorder = Recorder()
+    assert main(["run", "-q"], plugins=[recorder]) == 0
+    assert recorder.runs[0].value == "total 12"

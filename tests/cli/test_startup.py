@@ -22,11 +22,19 @@ print(code, *sys.modules, file=sys.stderr)
 BARE = "import click, pluggy, anyio, flowbuilder"
 
 
+# Measuring coverage imports and costs a lot of what is looked for here.
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+def python(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=ENVIRON, capture_output=True, text=True, timeout=60, check=True
+    )
+
+
 def imported(folder: Path, *words: str) -> set[str]:
     (folder / "flow_report.py").write_text(REPORT.replace("\n    ", "\n"))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=True
-    )
+    done = python("-c", PROGRAM, *words, folder=folder)
     code, *modules = done.stderr.split()
     assert code == "0", done.stderr
     return {name.partition(".")[0] for name in modules} | set(modules)
@@ -48,11 +56,10 @@ def test_a_plan_imports_what_it_needs(tmp_path: Path) -> None:
 
 def seconds(*words: str) -> float:
     """Return the shortest time of several starts of Python: the one least disturbed."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        subprocess.run([sys.executable, *words], capture_output=True, env=environ, timeout=60, check=True)
+        python(*words)
         times.append(time.perf_counter() - started)
     return min(times)
 

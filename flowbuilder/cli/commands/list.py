@@ -37,6 +37,7 @@ class Listing:
     """Lists chosen workflows with the steps they use; a whole one has the steps that none uses too."""
 
     def __init__(self, work: Session, chosen: Sequence[WorkflowDefinition], *, is_whole: bool) -> None:
+        self._terminal = work.settings.terminal
         self._chosen = chosen
         self._is_whole = is_whole
         self._used: set[Definition] = set()
@@ -59,7 +60,12 @@ class Listing:
         yield shown(_short(file.path), 1000)
         width = min(max(len(name) for _, name, _ in rows), WIDEST)
         for kind, name, text in rows:
-            yield f"  {kind:<8}  {shown(name):<{width}}  {text}".rstrip()
+            yield self._cut(f"  {kind:<8}  {shown(name):<{width}}  {text}".rstrip())
+
+    def _cut(self, line: str) -> str:
+        """Return a line that fits a terminal; whatever reads a pipe gets it whole."""
+        width = self._terminal.width
+        return line if len(line) <= width or not self._terminal.is_terminal else line[: width - 1] + "…"
 
     def _text(self, one: Definition) -> str:
         if one in self._trouble:
