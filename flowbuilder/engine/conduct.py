@@ -95,7 +95,8 @@ class Conduct:
     def _told(self) -> None:
         # Hooks may have failed since the result was made, the last of them over the result itself.
         failures = self._engine.relay.failures(self.info.run_id)
-        self._result = replace(self.result, plugin_failures=failures)
+        if failures != self.result.plugin_failures:
+            self._result = replace(self.result, plugin_failures=failures)
         try:
             self._call_soon(self.finished.set)
         except RuntimeError:  # the loop gave up on a hook that hung, and has ended

@@ -58,7 +58,8 @@ class Engine:
         self.admission = Admission(limits.policy, limits.max_concurrency)
         self.resources = pool_of(limits.resources)
         self.relay = Relay(host, self._drained)
-        self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()
+        # As pluggy calls them: the last registered first, which is the outermost.
+        self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()[::-1]
         self.timers = Timers()
         self.attention: deque[Callable[[], None]] = deque()
         self.to_prepare: deque[Attempt] = deque()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pluggy
 
 from flowbuilder.engine.conduct import Conduct
@@ -47,9 +48,8 @@ async def execute(
     try:
         async with anyio.create_task_group() as group:
             try:
-                # Shielded, so that also a caller who is cancelled already gets a run, and that in order.
-                with anyio.CancelScope(shield=True):
-                    await group.start(driver.serve)
+                await group.start(driver.serve)
+                await anyio.lowlevel.checkpoint_if_cancelled()
                 conduct = driver.submit(info)
                 await _seen_through(conduct, stop)
             finally:

@@ -132,4 +132,3 @@ class LoopLane:
         # What a body returns after its deadline is never a success, even if it swallowed the cancellation.
         if limit.cancel_called:
             attempt.timed_out()
-

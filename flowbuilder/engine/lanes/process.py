@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flowbuilder.engine.attempt import Attempt, DeadlinePassedError
+from flowbuilder.engine.context import current, stamp
 from flowbuilder.engine.lanes.thread import ThreadLane
 from flowbuilder.engine.worker_process import WorkerProcess
 from flowbuilder.errors import StepCancelledError, WorkerDiedError
@@ -76,6 +77,10 @@ class ProcessLane(ThreadLane):
     def _worker(self) -> WorkerProcess:
         number = threading.get_ident()
         worker = self._workers.get(number)
+        if worker is not None and not worker.is_alive:
+            # It died with nothing to do: that is no step's fault.
+            self._drop()
+            worker = None
         if worker is None:
             worker = WorkerProcess()
             with self._lock:
@@ -99,7 +104,9 @@ def _replay(worker: WorkerProcess) -> None:
         target = sys.stdout if stream == "stdout" else sys.stderr
         if text and target is not None:
             target.write(text)
+    step = current.get()
     for record in worker.logged():
+        stamp(record, step.context if step else None)
         logger = logging.getLogger(record.name)
         if logger.isEnabledFor(record.levelno):
             logger.handle(record)
