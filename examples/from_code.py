@@ -72,7 +72,7 @@ def main(folder: Path) -> None:
     for name, look in looks.results.items():
         print(f"{name}: {look.value}")
     groups = result.value["duplicates"]
-    print(f"{len(groups):,} files are there more than once, found in {result.duration:.2f} s")
+    print(f"duplicates: {len(groups):,}, found in {result.duration:.2f} s")
     for group in groups[:10]:
         print("  " + " = ".join(str(path.relative_to(folder)) for path in group))
 

@@ -124,18 +124,18 @@ class UnknownNameError(FlowBuilderError):
 
 
 class CycleError(FlowBuilderError):
-    """Steps need each other in a circle; ``path`` lists them in order, each with its place."""
+    """Steps, or providers, need each other in a circle; ``path`` lists them in order, each with its place."""
 
     LONGEST = 10
 
-    def __init__(self, path: Sequence[tuple[str, Where]]) -> None:
+    def __init__(self, path: Sequence[tuple[str, Where]], kind: str = "step") -> None:
         self.path = tuple(path)
         parts = [f"{shown(name)} ({where})" for name, where in self.path]
         if len(parts) > self.LONGEST:
             parts[self.LONGEST - 2 : -2] = [f"… {len(parts) - self.LONGEST} more …"]
         super().__init__(
-            "these steps need each other in a circle: " + " → ".join(parts),
-            hint="a step is needed by one that it needs itself; remove one of these requests",
+            f"these {kind}s need each other in a circle: " + " → ".join(parts),
+            hint=f"a {kind} is needed by one that it needs itself; remove one of these requests",
         )
 
 

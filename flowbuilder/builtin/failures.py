@@ -34,16 +34,20 @@ class Failure:
 
 
 def failures_of(result: RunResult[Any], prefix: str = "") -> Iterator[Failure]:
-    """Yield what failed: steps, of mapped steps the items, and then what belongs to no step, such as tear-downs."""
-    strays = {id(error): error for error in result.errors}
+    """Yield what failed: steps, of mapped steps the items, and then what belongs to no step."""
     for step in result.steps.values():
         items = [item for item in step.items or () if item.status in FAILED]
         for one in items or [step]:
-            strays.pop(id(one.error), None)
             if one.status in FAILED:
                 yield Failure(title=prefix + _title(one), step=step.name, error=one.error, sections=one.sections)
-    for error in strays.values():
+    for error in strays(result):
         yield Failure(title=f"{prefix}after the steps", step="", error=error)
+
+
+def strays(result: RunResult[Any]) -> list[BaseException]:
+    """Return the errors that belong to no step, such as those of a provider's tear-down."""
+    known = {id(one.error) for step in result.steps.values() for one in (step, *(step.items or ()))}
+    return [error for error in result.errors if id(error) not in known]
 
 
 def _title(step: StepResult[Any]) -> str:
@@ -110,4 +114,6 @@ def _section(section: Section, limit: int | None) -> Iterator[Line]:
         yield f"  … {len(lines) - limit:,} lines before", "dim"
         lines = lines[-limit:]
     for line in lines:
-        yield f"  {shown(line.expandtabs(8), LINE_LENGTH)}", ""
+        # Of a line that was written over, as progress bars do, the last state counts.
+        text = line.rstrip("\r").rpartition("\r")[2]
+        yield f"  {shown(text.expandtabs(8), LINE_LENGTH)}", ""

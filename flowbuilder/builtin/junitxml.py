@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowbuilder import RunResult, Settings, Status, StepResult, hookimpl
+from flowbuilder.builtin.failures import strays
 from flowbuilder.builtin.report_file import ReportFile
 from flowbuilder.builtin.tracebacks import error_lines
 from flowbuilder.errors import error_line
@@ -70,7 +71,7 @@ def _suite(result: RunResult[Any]) -> Element:
 
     suite = Element("testsuite", name=_legal(result.workflow))
     cases = [_case(result.workflow, step) for step in _told(result)]
-    cases += [_stray(result.workflow, error) for error in _strays(result)]
+    cases += [_stray(result.workflow, error) for error in strays(result)]
     suite.set("tests", str(len(cases)))
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
@@ -85,12 +86,6 @@ def _told(result: RunResult[Any]) -> Iterator[StepResult[Any]]:
     for step in result.steps.values():
         yield step
         yield from (item for item in step.items or () if item.status in OUTCOMES)
-
-
-def _strays(result: RunResult[Any]) -> list[BaseException]:
-    """Return the errors that belong to no step, such as those of a provider's tear-down."""
-    known = {id(one.error) for step in result.steps.values() for one in (step, *(step.items or ()))}
-    return [error for error in result.errors if id(error) not in known]
 
 
 def _case(workflow: str, step: StepResult[Any]) -> Element:

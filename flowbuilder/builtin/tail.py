@@ -26,17 +26,18 @@ class Tail:
         if self._size > 2 * LIMIT or len(self._parts) > PARTS:
             self._shorten()
 
-    def _shorten(self) -> None:
+    def _shorten(self) -> str:
         parts, self._parts = self._parts, []
         whole = "".join(parts)
         kept = whole[-LIMIT:]
         self._dropped += len(whole) - len(kept)
         self._parts.insert(0, kept)
         self._size = len(kept)
+        return kept
 
     @property
     def text(self) -> str:
         """What was kept; its first line says how much was not."""
-        self._shorten()
+        kept = self._shorten()
         note = f"[the first {self._dropped:,} characters were dropped]\n" if self._dropped else ""
-        return note + self._parts[0]
+        return note + kept

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from flowbuilder import RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
+from flowbuilder.builtin.capture import NAME as CAPTURE
 from flowbuilder.builtin.ending import print_ending
 from flowbuilder.builtin.failures import print_failures
 from flowbuilder.builtin.lines import Lines
@@ -67,7 +68,7 @@ class Report:
         if config is None:
             return
         # Where steps print at once, or by themselves, rows would be torn apart.
-        self._paints = self._paints and config.plugins.has_plugin("captured-output")
+        self._paints = self._paints and config.plugins.has_plugin(CAPTURE)
         if self._level >= USUAL:
             self._print_header(config)
 
@@ -186,6 +187,7 @@ class Report:
     @hookimpl(wrapper=True)
     def flowbuilder_summary(self, terminal: Terminal, results: Sequence[RunResult[Any]]) -> Generator[None, Any, Any]:
         """Print failures first and counts last, with what other plugins have to say between them."""
+        self._stop_painting()
         print_failures(terminal, results, is_bounded=self._level < VERBOSE)
         try:
             return (yield)

@@ -144,7 +144,9 @@ def _frames(error: BaseException) -> Iterator[Line]:
 
 def _raw_frames(error: BaseException) -> list[Frame]:
     walked = traceback.walk_tb(error.__traceback__)
-    return [(frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in walked]
+    frames = [(frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in walked]
+    # A plugin that stands around a body is shown only where it raised the error itself.
+    return [one for one in frames[:-1] if one[2] != "flowbuilder_step_call"] + frames[-1:]
 
 
 @cache

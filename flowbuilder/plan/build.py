@@ -129,7 +129,8 @@ class _Builder:
                 self._finish(self._planned[done])
             elif below in path:
                 circle = [*path][[*path].index(below) :]
-                raise CycleError([(one.name, one.where) for one in (*circle, below)])
+                kind = "provider" if isinstance(below, ProviderDefinition) else "step"
+                raise CycleError([(one.name, one.where) for one in (*circle, below)], kind)
             else:
                 path[below] = None
                 trail.append(iter(self._plan_one(below)))

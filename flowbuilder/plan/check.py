@@ -13,13 +13,8 @@ from flowbuilder.declare.words import refuse_uneven
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 from flowbuilder.plan.agree import contradicts, has_no_items, item_of
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
+from flowbuilder.plan.fits import is_listed
 from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedStep
-
-
-def is_listed(value: object) -> bool:
-    """Return whether a value has items in an order, and their number, to map over."""
-    unfit = isinstance(value, str | bytes | bytearray | set | frozenset | dict)
-    return not unfit and hasattr(value, "__len__") and hasattr(value, "__iter__")
 
 
 class Checks:

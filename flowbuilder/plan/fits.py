@@ -34,6 +34,13 @@ def fits(value: Any, note: Any) -> bool:
     return _is_instance(value, kind) and _items_fit(value, note)
 
 
+def is_listed(value: object) -> bool:
+    """Return whether a value has items in an order, and their number, so that a step can be mapped over it."""
+    if isinstance(value, str | bytes | bytearray | set | frozenset | dict):
+        return False
+    return hasattr(type(value), "__len__") and hasattr(type(value), "__iter__")
+
+
 def _is_instance(value: Any, kind: type) -> bool:
     try:
         if isinstance(value, NUMERIC.get(kind, kind)):

@@ -10,6 +10,7 @@ from flowbuilder.declare.signature import default_of
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.convert import Given, Text, converted, shown_given
+from flowbuilder.plan.fits import is_listed
 from flowbuilder.plan.pieces import PlannedInput
 
 UNTYPED = (None, Any)
@@ -153,7 +154,7 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
         return given
     if not request.mapped or isinstance(given, Text | Given):
         return converted(name, given, note, where)
-    if isinstance(given, str | bytes) or not hasattr(given, "__len__") or not hasattr(given, "__iter__"):
+    if not is_listed(given):
         raise InputError(
             f"{shown_value(request.requester.name)} is called once per item of {shown_value(name)}, which is no list",
             where=where,

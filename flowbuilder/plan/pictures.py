@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from flowbuilder.declare.definitions import StepDefinition
-from flowbuilder.errors import shown, shown_value
-from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedStep
+from flowbuilder.errors import shown
+from flowbuilder.plan.annotations import type_name
+from flowbuilder.plan.convert import shown_given
+from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedProvider, PlannedStep
+
+# What would end a label of a Mermaid chart, or be read as Markdown in it.
+MERMAID = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
 
 
 class Pictured(Protocol):
@@ -30,6 +35,10 @@ class Pictured(Protocol):
         """The inputs by name."""
 
     @property
+    def providers(self) -> Mapping[str, PlannedProvider]:
+        """The providers by name, each after those it requests."""
+
+    @property
     def batches(self) -> Sequence[Sequence[str]]:
         """Groups of independent steps."""
 
@@ -50,12 +59,12 @@ def mermaid(plan: Pictured) -> str:
     ids = {step.name: f"s{i}" for i, step in enumerate(plan.steps)}
     lines = ["flowchart TD"]
     for step in plan.steps:
-        label = _label(step).replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+        label = "".join(MERMAID.get(char, char) for char in _label(step))
         left, right = ("([", "])") if step.is_body else ("[[", "]]") if step.mapped else ("[", "]")
         lines.append(f'    {ids[step.name]}{left}"{label}"{right}')
     for step in plan.steps:
         for name in step.upstream:
-            arrow = "-.->" if name in step.after else "-->"
+            arrow = "-.->" if _only_orders(name, step) else "-->"
             lines.append(f"    {ids[name]} {arrow} {ids[step.name]}")
     return "\n".join(lines) + "\n"
 
@@ -68,7 +77,7 @@ def dot(plan: Pictured) -> str:
         lines.append(f"  {_quoted(step.name)} [label={_quoted(_label(step))}{shape}];")
     for step in plan.steps:
         for name in step.upstream:
-            style = " [style=dashed]" if name in step.after else ""
+            style = " [style=dashed]" if _only_orders(name, step) else ""
             lines.append(f"  {_quoted(name)} -> {_quoted(step.name)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -81,6 +90,11 @@ def explanation(plan: Pictured) -> str:
     if plan.inputs:
         lines += ["", "inputs"]
         lines += [f"  {shown(one.name)} = {_input(one)}" for one in plan.inputs.values()]
+    if plan.providers:
+        lines += ["", "providers"]
+    for provider in plan.providers.values():
+        lines.append(f"  {shown(provider.name)}")
+        lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in provider.bindings]
     for number, batch in enumerate(plan.batches, 1):
         lines += ["", f"batch {number}"]
         for name in batch:
@@ -102,13 +116,24 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     lines = [f"  {_label(step)}" + (f"  ({', '.join(facts)})" if facts else "")]
     lines += [f"      {shown(one.parameter)} ← one item of {_source(one)}" for one in step.each]
     lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in step.bindings if one.kind is not Kind.ITEM]
-    lines += [f"      after {shown(name)}" for name in step.after]
+    own = {one.parameter for one in step.bindings}
+    for word, asked in (("when=", step.when), ("on_error=", step.on_error)):
+        also = [one for one in asked if one.parameter not in own and one.kind is not Kind.ERROR]
+        lines += [f"      {shown(one.parameter)} ← {_source(one)}, for {word}" for one in also]
+    lines += [f"      after {shown(name)}" for name in step.after if _only_orders(name, step)]
     return lines
+
+
+def _only_orders(name: str, step: PlannedStep) -> bool:
+    """Return whether a step waits for another without taking anything from it."""
+    used = (*step.bindings, *step.each, *step.when, *step.on_error)
+    return name in step.after and not any(one.kind is Kind.STEP and one.source == name for one in used)
 
 
 def _source(binding: Binding) -> str:
     if binding.kind is Kind.VALUE:
-        return shown_value(binding.value, 60)
+        value = shown_given(binding.source, binding.value)
+        return f"{shown(value, 60)} (overrides {shown(binding.source)})" if binding.source else shown(value, 60)
     if binding.kind is Kind.CONTEXT:
         return "the run's context"
     result = "the result of " if binding.wants_result else ""
@@ -117,9 +142,9 @@ def _source(binding: Binding) -> str:
 
 def _input(one: PlannedInput) -> str:
     if one.origin == "missing":
-        wanted = getattr(one.annotation, "__name__", one.annotation)
-        return f"? (missing{f', {shown(wanted)}' if wanted else ''}: give it with -P {shown(one.name)}=…)"
-    return f"{shown_value(one.value)} ({one.origin})"
+        wanted = f", {type_name(one.annotation)}" if one.annotation is not None else ""
+        return f"? (missing{wanted}: give it with -P {shown(one.name)}=…)"
+    return f"{shown_given(one.name, one.value, one.annotation)} ({shown(one.origin)})"
 
 
 def _label(step: PlannedStep) -> str:
@@ -127,4 +152,4 @@ def _label(step: PlannedStep) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + shown(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + shown(text, 1000).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -65,10 +65,22 @@ class Plan:
 
     @cached_property
     def batches(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of steps independent of one another: topological generations, in plan order."""
+        """Groups of steps independent of one another: topological generations, in definition order."""
         from flowbuilder.plan.graph import generations
 
-        return generations(self.graph)
+        return generations(self.graph, self._written.__getitem__)
+
+    @cached_property
+    def _written(self) -> Mapping[str, tuple[int, int, int]]:
+        """When each step was defined: added to a builder, or its module met and its line there."""
+        added = {id(one): number for number, one in enumerate(self.workflow.own.values())}
+        modules: dict[str, int] = {}
+        return {
+            step.name: (0, added[id(step.definition)], 0)
+            if id(step.definition) in added
+            else (1, modules.setdefault(step.definition.module, len(modules)), step.definition.where.line)
+            for step in self.steps
+        }
 
     @cached_property
     def critical_path(self) -> tuple[str, ...]:

@@ -218,12 +218,17 @@ def test_warnings_logged_outside_of_steps_still_reach_stderr(flowtester: FlowTes
     flowtester.write(
         "flow_quiet.py",
         """
-        import logging
+        import logging, sys
         from flowbuilder import provider, step
+
+        own = logging.getLogger("own")
+        own.addHandler(logging.StreamHandler(sys.stderr))
 
         @provider
         def client():
+            logging.info("too quiet")
             logging.warning("from a provider")
+            own.warning("by its own handler, once")
             return 1
 
         @step
@@ -232,4 +237,4 @@ def test_warnings_logged_outside_of_steps_still_reach_stderr(flowtester: FlowTes
     )
     outcome = flowtester.run_process("run", "flow_quiet.py")
     assert outcome.exit_code == 0
-    assert outcome.stderr == "from a provider\n"
+    assert outcome.stderr == "from a provider\nby its own handler, once\n"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from flowbuilder import FlowBuilder, Registry, RunResult, Section, Status, StepResult, Terminal, run
 from flowbuilder.builtin.failures import print_failures
+from flowbuilder.errors import StepCancelledError
 
 
 def failures(*results: RunResult[Any], is_bounded: bool = True) -> list[str]:
@@ -114,3 +116,19 @@ def test_failures_of_several_runs_name_their_workflow() -> None:
 
     results = [run(FlowBuilder(name).step(bad).build()) for name in ("one", "two")]
     assert titles(failures(*results)) == ["one: bad", "two: bad"]
+
+
+def test_an_item_that_was_cancelled_belongs_to_its_step() -> None:
+    stopped = StepCancelledError("stopped")
+    items: tuple[StepResult[Any], ...] = (
+        StepResult("many[0]", Status.FAILED, error=ValueError("bad")),
+        StepResult("many[1]", Status.CANCELLED, error=stopped),
+    )
+    result = replace(failed(StepResult("many", Status.FAILED, items=items)), errors=(stopped,))
+    assert titles(failures(result)) == ["many[0]"]
+
+
+def test_of_a_line_that_was_written_over_the_last_state_is_shown() -> None:
+    bar = Section("stderr", "10 %\r50 %\r100 %\r\nnext\r\n")
+    lines = failures(failed(StepResult("load", Status.FAILED, error=ValueError("bad"), sections=(bar,))))
+    assert lines[-3:] == ["  100 %", "  next", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -148,7 +150,7 @@ def read_rest(terminal: int, found: bytes) -> str:
 
 def test_ctrl_c_wipes_the_rows_and_ends_with_the_counts(tmp_path: Path) -> None:
     (tmp_path / "flow_waits.py").write_text(FLOW)
-    process, terminal = on_terminal(tmp_path, "flow_waits.py")
+    process, terminal = on_terminal(tmp_path, "flow_waits.py", "--json", "out.json", "--junitxml", "out.xml")
     found = read_until(terminal, b"0/2 steps")
     process.send_signal(signal.SIGINT)
     text = read_rest(terminal, found)
@@ -161,6 +163,8 @@ def test_ctrl_c_wipes_the_rows_and_ends_with_the_counts(tmp_path: Path) -> None:
     assert not [row for row in rows if row.startswith(("running", "━"))]
     assert "interrupted: 1 cancelled, 1 skipped in" in rows[-2]
     assert "printed by a step" not in text
+    assert json.loads((tmp_path / "out.json").read_text())["runs"][0]["status"] == "cancelled"
+    assert ElementTree.parse(tmp_path / "out.xml").getroot().get("errors") == "1"
 
 
 def test_a_second_ctrl_c_leaves_a_terminal_with_a_cursor(tmp_path: Path) -> None:

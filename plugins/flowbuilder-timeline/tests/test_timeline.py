@@ -7,15 +7,17 @@ import threading
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from flowbuilder_timeline import RunRows, Timeline, TraceFile
+from flowbuilder_timeline import Timeline
+from flowbuilder_timeline.rows import RunRows
+from flowbuilder_timeline.trace_file import TraceFile
 
 from flowbuilder import FlowBuilder, ParallelConfig, Registry, run
-from flowbuilder.runner import Backend
 from flowbuilder.testing import FlowTester, Outcome
 
+Backend = Literal["asyncio", "trio"]
 Entry = dict[str, Any]
 CLOCKS = 2.0  # microseconds by which two clocks may be read apart
 
@@ -134,6 +136,13 @@ def test_the_report_says_where_the_trace_is(flowtester: FlowTester) -> None:
     assert "timeline: t.json, 7 slices; open it at ui.perfetto.dev or in chrome://tracing" in outcome.stdout
 
 
+def test_a_failure_shows_the_users_frames_alone(flowtester: FlowTester) -> None:
+    outcome, _ = traced(flowtester)
+
+    assert "in inverse" in outcome.stdout
+    assert "in flowbuilder_step_call" not in outcome.stdout
+
+
 def test_without_the_option_nothing_is_written(flowtester: FlowTester) -> None:
     flowtester.write("flow_whole.py", FLOW)
     outcome = flowtester.run("run", "flow_whole.py", "-p", "flowbuilder_timeline")
@@ -238,6 +247,7 @@ def test_a_full_disk_does_not_disturb_the_run(flowtester: FlowTester) -> None:
     [
         (".", "--timeline cannot be written\n  got: ., a folder\n  hint: name a file in it"),
         ("no/t.json", "--timeline cannot be written\n  got: no/t.json, in no folder\n  hint: mkdir -p no"),
+        ("x" * 300, f"--timeline cannot be written\n  got: {'x' * 300}, File name too long"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
@@ -253,7 +263,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
 
 def test_a_row_is_found_at_once_among_thousands(tmp_path: Path) -> None:
     trace = TraceFile(tmp_path / "t.json")
-    held = RunRows(trace, number=1, origin=0)
+    held = RunRows(trace, "run", number=1, origin=0)
     for number in range(20_000):
         held.take(f"s{number}", "loop")
         if number >= 1_000:

@@ -1,0 +1,145 @@
+"""Captured: streams and a log handler that look up in a context variable which step is writing.
+
+What a step writes is kept in its tails; outside of steps everything is passed on. A thread that a
+step starts itself is outside, since it does not inherit the variable.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, TextIO
+
+from flowbuilder.builtin.tail import Tail
+
+FORMAT = "%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s"
+
+Tails = dict[str, Tail]
+kept: ContextVar[Tails | None] = ContextVar("flowbuilder_captured", default=None)
+
+
+def _tail(tails: Tails, title: str) -> Tail:
+    found = tails.get(title)
+    if found is None:
+        found = tails[title] = Tail()
+    return found
+
+
+class CapturedStream(io.TextIOBase):
+    """Stands in for ``sys.stdout`` or ``sys.stderr``: keeps what a step writes and passes on the rest."""
+
+    def __init__(self, title: str, stream: TextIO, pass_on: Callable[[TextIO, str], None]) -> None:
+        self._title = title
+        self._stream = stream
+        self._pass_on = pass_on
+
+    def write(self, text: str) -> int:
+        """Keep or pass on text."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        tails = kept.get()
+        if tails is None:
+            self._pass_on(self._stream, text)
+        else:
+            _tail(tails, self._title).write(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        """Return True: this is written to."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return whether this is a terminal, which a step's captured output never is."""
+        return kept.get() is None and self._stream.isatty()
+
+    def flush(self) -> None:
+        """Flush what was passed on."""
+        if kept.get() is None:
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """Return the number of the real stream."""
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        """Stay open: a step that closes its stdout must not close everybody's."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute here
+        """The encoding of the real stream."""
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]  # typeshed has an attribute here
+        """How the real stream treats what it cannot encode."""
+        return self._stream.errors
+
+    @property
+    def buffer(self) -> CapturedBytes:
+        """The same stream for bytes."""
+        return CapturedBytes(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class CapturedBytes(io.RawIOBase):
+    """The ``buffer`` of a ``CapturedStream``; bytes are kept as text."""
+
+    def __init__(self, text: CapturedStream) -> None:
+        self._text = text
+
+    def write(self, data: Any) -> int:
+        """Keep or pass on bytes."""
+        found = bytes(data)
+        self._text.write(found.decode(self._text.encoding or "utf-8", "backslashreplace"))
+        return len(found)
+
+    def writable(self) -> bool:
+        """Return True: this is written to."""
+        return True
+
+    def flush(self) -> None:
+        """Flush what was passed on."""
+        self._text.flush()
+
+    def fileno(self) -> int:
+        """Return the number of the real stream."""
+        return self._text.fileno()
+
+
+class CapturedLog(logging.Handler):
+    """Keeps what a step logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter(FORMAT))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep or pass on a record."""
+        tails = kept.get()
+        if tails is None:
+            self._pass_on(record)
+            return
+        try:
+            text = self.format(record) + "\n"
+        except Exception:  # a record whose arguments do not fit its message: logging has its own way to tell
+            self.handleError(record)
+            return
+        _tail(tails, "log").write(text)
+
+    def _pass_on(self, record: logging.LogRecord) -> None:
+        """Do what logging does where no handler hears a record, which is so only because of this one."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and not self._has_others(record):
+            last.handle(record)
+
+    def _has_others(self, record: logging.LogRecord) -> bool:
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            if any(one is not self for one in logger.handlers):
+                return True
+            logger = logger.parent
+        return False

@@ -1,0 +1,56 @@
+"""Lines and rows stand in the same columns, in wide and narrow terminals."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from flowbuilder import Terminal
+from flowbuilder.builtin.lines import Lines
+from flowbuilder.builtin.rows import Rows
+from tests.builtin.conftest import Screen
+
+
+def told(stream: io.StringIO, *names: str, detail: str = "") -> list[str]:
+    rows = Rows()
+    rows.total = 10
+    lines = Lines(Terminal(stream), rows)
+    lines.align(names)
+    for name in names:
+        lines.tell("timed_out", name, 1.5, detail)
+    return (stream.written if isinstance(stream, Screen) else stream.getvalue()).splitlines()
+
+
+def test_names_in_any_script_are_aligned() -> None:
+    assert told(io.StringIO(), "数据处理", "short", "longer name") == [
+        "[ 0/10] timed out 数据处理       1.50 s",
+        "[ 0/10] timed out short          1.50 s",
+        "[ 0/10] timed out longer name    1.50 s",
+    ]
+
+
+def test_a_very_long_name_does_not_push_the_others_away() -> None:
+    lines = told(io.StringIO(), "x" * 300, "short")
+    assert len(lines[0]) < 240
+    assert lines[1] == "[ 0/10] timed out short" + " " * 35 + "    1.50 s"
+
+
+def test_only_the_first_line_of_a_reason_is_told_and_it_fits_a_terminal(screen: Screen) -> None:
+    detail = "ValueError: " + "x" * 500 + "\nmore"
+    assert len(told(io.StringIO(), "a", detail=detail)[0]) < 240
+
+    told(screen, "a", detail=detail)
+    assert len(screen.rows[0]) == 80
+    assert screen.rows[0].endswith("x…")
+    assert len(screen.rows) == 2
+
+
+def test_a_narrow_terminal_gets_no_columns(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    told(screen, "a", "longer", detail="why")
+    assert screen.rows[:2] == ["[ 0/10] timed out a 1.50 s why", "[ 0/10] timed out longer 1.50 s why"]
+
+
+def test_control_characters_in_names_and_reasons_are_escaped() -> None:
+    assert told(io.StringIO(), "a\x1b", detail="b\x07") == ["[ 0/10] timed out a\\x1b    1.50 s  b\\x07"]

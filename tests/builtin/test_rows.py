@@ -1,0 +1,114 @@
+"""What runs now, by what hooks told."""
+
+from __future__ import annotations
+
+import time
+
+from flowbuilder import FlowBuilder, Registry, RunInfo, StepInfo
+from flowbuilder.builtin.rows import Rows, whole_name
+from flowbuilder.runner import run_info
+
+
+def info(name: str, *steps: str) -> RunInfo:
+    flow = FlowBuilder(name)
+    for step in steps:
+        flow.step(lambda: None, name=step)
+    return run_info(Registry().plan(flow.build()), None)
+
+
+def step(run: RunInfo, name: str, item: int | None = None, total: int | None = None) -> StepInfo:
+    definition = run.plan.steps[0].definition
+    return StepInfo(name if item is None else f"{name}[{item}]", definition, item, total)
+
+
+def started(run: RunInfo, *names: str) -> Rows:
+    rows = Rows()
+    rows.run_started(run)
+    for name in names:
+        rows.step_started(run, step(run, name), 1)
+    return rows
+
+
+def test_what_started_first_comes_first_until_it_ends() -> None:
+    run = info("flow", "a", "b", "c")
+    rows = started(run, "a", "b")
+    assert [row.name for row in rows.running] == ["a", "b"]
+
+    rows.step_ended(run, step(run, "a"), failed=True)
+    assert [row.name for row in rows.running] == ["b"]
+    assert rows.totals(time.monotonic()) == "1/3 steps, 1 failed, 0 s"
+    assert rows.share == 1 / 3
+
+
+def test_a_mapped_step_counts_its_items() -> None:
+    run = info("flow", "many", "other")
+    rows = started(run)
+    rows.step_started(run, step(run, "many", total=4), 1)
+    for item in range(3):
+        rows.step_started(run, step(run, "many", item), 1)
+    rows.step_ended(run, step(run, "many", 0), failed=False)
+    rows.step_ended(run, step(run, "many", 1), failed=True)
+    rows.step_waits(run, step(run, "many", 2), 5.0)
+
+    assert [row.detail(0.0) for row in rows.running] == ["2/4, 1 failed, 1 waiting to retry"]
+    assert rows.totals(time.monotonic()) == "0/2 steps, 2/4 items, 0 s"
+    assert rows.share == 0.25
+
+    rows.step_started(run, step(run, "many", 2), 2)
+    assert [row.detail(0.0) for row in rows.running] == ["2/4, 1 failed"]
+
+
+def test_a_step_that_waits_says_when_it_goes_on() -> None:
+    run = info("flow", "flaky")
+    rows = started(run, "flaky")
+    rows.step_waits(run, step(run, "flaky"), 60.0)
+    row = rows.running[0]
+    assert (row.word, row.detail(time.monotonic() - 1)) == ("waiting", "attempt 2 in 60 s")
+    assert row.detail(time.monotonic() + 99) == "attempt 2 in 0 s"
+
+    rows.step_started(run, step(run, "flaky"), 2)
+    assert (row.word, row.detail(0.0)) == ("running", "attempt 2")
+
+
+def test_steps_are_named_with_their_workflow_while_several_run() -> None:
+    first, second = info("first", "a"), info("second", "a", "b")
+    rows = started(first)
+    rows.run_started(second)
+    rows.step_started(first, step(first, "a"), 1)
+    rows.step_started(second, step(second, "a"), 1)
+    assert [row.name for row in rows.running] == ["first: a", "second: a"]
+    assert rows.total == 3
+
+    rows.step_ended(first, step(first, "a"), failed=False)
+    rows.run_ended(first)
+    assert rows.name(second, "b") == "b"
+    assert not rows.is_empty
+    rows.run_ended(second)
+    assert rows.is_empty
+
+
+def test_the_next_run_starts_at_zero() -> None:
+    first, second = info("first", "a"), info("second", "b")
+    rows = started(first, "a")
+    rows.step_ended(first, step(first, "a"), failed=True)
+    rows.is_stopping = True
+    rows.run_ended(first)
+    rows.run_started(second)
+
+    assert rows.totals(time.monotonic()) == "0/1 steps, 0 s"
+
+
+def test_hooks_about_what_never_started_change_only_the_counts() -> None:
+    run = info("flow", "a")
+    rows = started(run)
+    rows.step_waits(run, step(run, "a"), 1.0)
+    rows.step_ended(run, step(run, "many", 3), failed=False)
+    rows.step_ended(run, step(run, "a"), failed=False)
+
+    assert (rows.running, rows.done, rows.share) == ([], 1, 1.0)
+
+
+def test_an_item_belongs_to_its_step_whatever_the_name() -> None:
+    run = info("flow", "a")
+    assert whole_name(step(run, "odd[name]", 12)) == "odd[name]"
+    assert whole_name(step(run, "odd[name]")) == "odd[name]"
