@@ -43,13 +43,14 @@ async def execute(
     When the caller is cancelled, by a scope or by its event loop, what runs is cancelled and torn
     down first, within the grace period; then the cancellation goes on.
     """
+    # Whoever is cancelled already gets no run at all.
+    await anyio.lowlevel.checkpoint_if_cancelled()
     limits = Limits(info.config.max_concurrency, {}, Fifo())
     driver = Driver(host, factories, limits)
     try:
         async with anyio.create_task_group() as group:
             try:
-                await group.start(driver.serve)
-                await anyio.lowlevel.checkpoint_if_cancelled()
+                group.start_soon(driver.serve, name="flowbuilder")
                 conduct = driver.submit(info)
                 await _seen_through(conduct, stop)
             finally:

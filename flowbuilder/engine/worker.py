@@ -14,7 +14,7 @@ from typing import Any
 
 from flowbuilder.discovery import install_finder
 from flowbuilder.errors import error_line, shown_value
-from flowbuilder.results import formatted
+from flowbuilder.results import error_text, formatted
 
 HEADER = struct.Struct("!Q")
 
@@ -109,7 +109,7 @@ def _reply(message: bytes, handler: Records) -> bytes:
     try:
         return pickle.dumps((outcome, value, records), protocol=5)
     except Exception as error:  # pickling calls the user's __reduce__, which may raise anything
-        what = f"the step's result ({type(value).__name__}) cannot be sent back: {error_line(error)}"
+        what = f"the step's result ({type(value).__name__}) cannot be sent back: {error_text(error)}"
         failure = (TypeError(what), "")
         return pickle.dumps(("raised", failure, records), protocol=5)
 
