@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from flowbuilder.discovery import install_finder
-from flowbuilder.errors import error_line, shown_value
+from flowbuilder.errors import shown_value
 from flowbuilder.results import error_text, formatted
 
 HEADER = struct.Struct("!Q")
@@ -123,7 +123,7 @@ def _sendable(error: BaseException) -> tuple[BaseException, str]:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # the user's exception cannot be pickled, or not be loaded again
-        return RuntimeError(error_line(error)), text
+        return RuntimeError(f"{type(error).__name__}: {error_text(error)}"), text
     return error, text
 
 
