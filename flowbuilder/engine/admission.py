@@ -184,12 +184,9 @@ class Admission:
         entry: Entry = (self.policy.key(waiting), self._order, share, unit, self.starts)
         self._order += 1
         line.add(entry)
-        if line.listed is not None and line.listed < entry:
-            return
-        if line.parked_at is not None:
-            if line.head() is entry:
-                line.parked_at.park(line, entry, line.parked_amount)
-        else:
+        if line.head() is entry:
+            # Where it was parked, what it waits for may be free by now, and lent to a worse one.
+            line.parked_at = None
             self._list(line)
 
     def line(self, lane: int, needs: Needs) -> Line:

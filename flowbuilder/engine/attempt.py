@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from flowbuilder.declare.signature import default_of
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
+from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import StepCancelledError, StepTimeoutError
 from flowbuilder.plan.plan import Binding, PlannedStep
@@ -42,6 +43,10 @@ class Arguments(Protocol):
 MISSING: Any = object()
 
 
+class DeadlinePassedError(Exception):
+    """Raised by a lane in place of the body's outcome: it has ended the body at its deadline."""
+
+
 class Attempt:
     """One try of one unit, from ``take`` to ``done``.
 
@@ -51,7 +56,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "deadline", "error", "info", "number", "overdue", "passed", "phase",
+        "_rest", "deadline", "error", "info", "number", "overdue", "passed", "phase",
         "sections", "source", "started", "status", "step", "timeout", "unit", "value",
     )  # fmt: skip
 
@@ -71,6 +76,7 @@ class Attempt:
         self.passed = False
         self.overdue = False
         self.phase = "body"
+        self._rest: Rest | None = None
 
     @property
     def context(self) -> Context:
@@ -94,9 +100,6 @@ class Attempt:
 
     def _execute(self, invoke: Invoke | None) -> None:
         current.set(self)
-        if self.source.is_over(self):
-            self.cancelled()
-            return
         try:
             if self.phase == "expand":
                 self.value = self.source.items_of(self)
@@ -111,9 +114,6 @@ class Attempt:
 
     async def execute_async(self) -> None:
         """Execute an async body in this coroutine."""
-        if self.source.is_over(self):
-            self.cancelled()
-            return
         token = current.set(self)
         try:
             if self.phase == "expand":
@@ -133,10 +133,12 @@ class Attempt:
 
     def _failed(self, error: BaseException) -> None:
         self.error = error
-        if isinstance(error, StepCancelledError) and self.source.is_over(self):
+        if isinstance(error, DeadlinePassedError):
+            self.timed_out()
+        elif isinstance(error, StepCancelledError) and self.source.is_over(self):
             self.status = Status.CANCELLED
         else:
-            self.status = Status.TIMED_OUT if isinstance(error, StepTimeoutError) else Status.FAILED
+            self.status = Status.FAILED
 
     def cancelled(self) -> None:
         """Note that the engine cancelled this attempt, whatever the body made of it."""
@@ -145,10 +147,20 @@ class Attempt:
         if not isinstance(self.error, StepCancelledError):
             self.error = StepCancelledError(f"{self.info.name} was cancelled")
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the body was left behind."""
+        return self._rest is not None and self._rest.is_left
+
+    def leave(self) -> None:
+        """Stop awaiting a body that swallows its cancellation: the next one passes it by."""
+        if self._rest is not None:
+            self._rest.is_left = True
+
     def timed_out(self, note: str = "") -> None:
         """Note that this attempt overran its limit."""
         self.value = None
-        cause = self.error
+        cause = None if isinstance(self.error, DeadlinePassedError) else self.error
         self.error = StepTimeoutError(self.info.name, self.timeout or 0.0, note)
         self.error.__context__ = cause
         self.status = Status.TIMED_OUT
@@ -183,12 +195,23 @@ class Attempt:
         fn: Callable[..., Awaitable[Any]] = self.step.definition.fn  # type: ignore[assignment]  # as above
         kwargs = self.arguments(self.step.bindings)
         if not self.source.wrappers:
-            return await fn(**kwargs)
+            return await self._awaited_body(fn(**kwargs))
         call, wrappers = self._wrapped(kwargs)
         try:
-            return await wrappers.around_async(lambda: fn(**kwargs))
+            return await wrappers.around_async(lambda: self._awaited_body(fn(**kwargs)))
         finally:
             self.sections = call.sections
+
+    async def _awaited_body(self, body: Any) -> Any:
+        if not hasattr(body, "send"):
+            return await body
+        try:
+            first = body.send(None)
+        except StopIteration as stop:
+            # Most short bodies wait for nothing, and are over already.
+            return stop.value
+        self._rest = Rest(body, first)
+        return await self._rest
 
     def _wrapped(self, kwargs: Mapping[str, Any]) -> tuple[Call, Wrappers]:
         call = Call(kwargs, self.number)

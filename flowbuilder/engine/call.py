@@ -63,7 +63,10 @@ class Wrappers:
     def _enter(self) -> None:
         for one in self._implementations:
             generator = one.function(*(self._facts[name] for name in one.argnames))
-            next(generator)
+            try:
+                next(generator)
+            except StopIteration:
+                raise RuntimeError("flowbuilder_step_call did not yield") from None
             self._entered.append(generator)
 
     def _leave(self, value: Any) -> Any:

@@ -65,8 +65,9 @@ class Conduct:
         relay = self._engine.relay
         relay.tell("run_start", run=self.info)
         run = self.run = self._begun()
-        self._engine.wake_lanes()
+        # It may have been stopped already: then nothing starts.
         self.attend()
+        self._engine.wake_lanes()
         await self._ended.wait()
         errors = await run.state.providers.tear_down()
         duration = time.monotonic() - started
@@ -94,7 +95,7 @@ class Conduct:
     def _told(self) -> None:
         # Hooks may have failed since the result was made, the last of them over the result itself.
         failures = self._engine.relay.failures(self.info.run_id)
-        if len(failures) > len(self.result.plugin_failures):
+        if failures != self.result.plugin_failures:
             self._result = replace(self.result, plugin_failures=failures)
         try:
             self._call_soon(self.finished.set)

@@ -33,6 +33,10 @@ class Context:
     params: Mapping[str, Any] = field(default_factory=dict)
     is_over: Callable[[], bool] = field(default=_never, repr=False)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What goes to another process are the facts; nobody there can ask whether the attempt is over.
+        return _context, (self.run_id, self.workflow, self.step, self.attempt, self.item, dict(self.params))
+
     @property
     def log(self) -> logging.Logger:
         """The logger of this workflow's steps; its records carry run, step and attempt."""
@@ -48,6 +52,12 @@ class Context:
             raise StepCancelledError(f"{self.step} is over: it timed out or its run was cancelled")
 
 
+def _context(
+    run_id: str, workflow: str, step: str, attempt: int, item: int | None, params: Mapping[str, Any]
+) -> Context:
+    return Context(run_id=run_id, workflow=workflow, step=step, attempt=attempt, item=item, params=params)
+
+
 class Running(Protocol):
     """What runs in a thread or coroutine: an attempt, which knows its context."""
 
@@ -59,6 +69,13 @@ class Running(Protocol):
 current: ContextVar[Running | None] = ContextVar("flowbuilder_step", default=None)
 
 
+def stamp(record: logging.LogRecord, context: Context | None) -> None:
+    """Put ``run``, ``step`` and ``attempt`` on a log record."""
+    record.run = context.run_id if context else None
+    record.step = context.step if context else None
+    record.attempt = context.attempt if context else None
+
+
 def install_log_records() -> None:
     """Let every log record carry ``run``, ``step`` and ``attempt``; None outside a step."""
     made = logging.getLogRecordFactory()
@@ -68,10 +85,7 @@ def install_log_records() -> None:
     def record_with_step(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = made(*args, **kwargs)
         running = current.get()
-        context = running.context if running else None
-        record.run = context.run_id if context else None
-        record.step = context.step if context else None
-        record.attempt = context.attempt if context else None
+        stamp(record, running.context if running else None)
         return record
 
     record_with_step.__flowbuilder__ = True  # type: ignore[attr-defined]  # marks the factory as ours

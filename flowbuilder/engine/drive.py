@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextvars import Context, copy_context
 
 import anyio
 import pluggy
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.conduct import Conduct
@@ -37,10 +38,11 @@ class Driver:
         self._engine = Engine(host, factories, limits, self._wakeup.notify)
         self._group: TaskGroup
         self._conducts: set[Conduct] = set()
+        self._new: deque[Conduct] = deque()
         self._submitted = 0
         self._is_closing = False
 
-    async def serve(self, *, task_status: TaskStatus[None]) -> None:
+    async def serve(self) -> None:
         """Serve until ``close`` was called and every run has ended; no cancellation cuts the clean-up short."""
         install_log_records()
         watchdog = Watchdog(self._wakeup.call_soon, self._engine.relay, self._note)
@@ -49,7 +51,6 @@ class Driver:
             watchdog.start()
             try:
                 async with anyio.create_task_group() as self._group:
-                    task_status.started()
                     while self._conducts or not self._is_closing:
                         await self._turn()
             finally:
@@ -66,7 +67,8 @@ class Driver:
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit)
         conduct = Conduct(self._engine, info, share, variables or copy_context(), self._wakeup.call_soon)
         self._conducts.add(conduct)
-        self._group.start_soon(self._see_through, conduct, name=f"flowbuilder run {info.workflow}")
+        self._new.append(conduct)
+        self._wakeup.notify()
         return conduct
 
     def close(self) -> None:
@@ -86,6 +88,8 @@ class Driver:
         engine = self._engine
         due = engine.timers.next
         await self._wakeup.wait(anyio.current_time() + due - time.monotonic() if due < math.inf else math.inf)
+        while self._new:
+            self._group.start_soon(self._see_through, self._new.popleft(), name="flowbuilder run")
         while engine.to_prepare:
             self._group.start_soon(self._prepare, engine.to_prepare.popleft(), name="flowbuilder set-up")
         for lane in engine.lanes:

@@ -10,6 +10,8 @@ from flowbuilder.engine.state import RunState
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.results import Status
 
+_BY_ITSELF = (Status.SUCCESS, Status.FAILED)
+
 
 class Ending:
     """Records each end, tells the hooks and the schedule; all of it under the engine's lock."""
@@ -29,6 +31,9 @@ class Ending:
             self._body_ended(attempt)
         else:
             del self._state.current[attempt.unit]
+            # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
+            if attempt.deadline is not None and time.monotonic() > attempt.deadline and attempt.status in _BY_ITSELF:
+                attempt.timed_out()
             self._settle(attempt)
         self.digest()
 
@@ -109,8 +114,8 @@ class Ending:
 
     # Bodies that are given up while they still run.
 
-    def overran(self, attempt: Attempt) -> None:
-        """Settle an attempt whose deadline passed in a body that cannot be interrupted; it keeps its slot."""
+    def overran(self, attempt: Attempt, reason: str) -> None:
+        """Settle an attempt whose deadline passed in a body that goes on, for a ``reason``; it keeps its slot."""
         if (
             self._state.current.get(attempt.unit) is not attempt
             or attempt.status is not None
@@ -119,7 +124,7 @@ class Ending:
             return
         self._give_up(attempt)
         late = self._twin(attempt)
-        late.timed_out("; its thread is still running")
+        late.timed_out(f"; {reason}")
         self._settle_failure(late, held=True)
         self.digest()
 
@@ -141,6 +146,7 @@ class Ending:
 
     def _give_up(self, attempt: Attempt) -> None:
         attempt.overdue = True
+        attempt.leave()
         del self._state.current[attempt.unit]
         self._state.overdue[id(attempt)] = attempt
 

@@ -58,7 +58,8 @@ class Engine:
         self.admission = Admission(limits.policy, limits.max_concurrency)
         self.resources = pool_of(limits.resources)
         self.relay = Relay(host, self._drained)
-        self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()
+        # As pluggy calls them: the last registered first, which is the outermost.
+        self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()[::-1]
         self.timers = Timers()
         self.attention: deque[Callable[[], None]] = deque()
         self.to_prepare: deque[Attempt] = deque()
@@ -104,14 +105,17 @@ class Engine:
 
     def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
         """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
-        run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
         with self.lock:
-            if run.settle(attempt):
-                self.attend(run.attend)
+            self._settle(attempt)
             following = self._next(lane) if lane is not None else None
             wake = self._lanes_with_work()
         self._wake(wake)
         return following
+
+    def _settle(self, attempt: Attempt) -> None:
+        run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
+        if run.settle(attempt):
+            self.attend(run.attend)
 
     def look(self, lane: int) -> None:
         """Wake a lane if it could start something."""
@@ -121,8 +125,12 @@ class Engine:
             self.lanes[lane].wake()
 
     def _next(self, lane: int) -> Attempt | None:
-        if self.prepared[lane]:
-            return self.prepared[lane].popleft()
+        while self.prepared[lane]:
+            prepared = self.prepared[lane].popleft()
+            if not prepared.source.is_over(prepared):
+                return prepared
+            prepared.cancelled()
+            self._settle(prepared)
         if self.relay.is_behind:
             return None
         while (taken := self.admission.take(lane)) is not None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pluggy
 
+from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
 from flowbuilder.engine.lanes.base import LaneFactory
@@ -41,26 +43,33 @@ async def execute(
     When the caller is cancelled, by a scope or by its event loop, what runs is cancelled and torn
     down first, within the grace period; then the cancellation goes on.
     """
+    # Whoever is cancelled already gets no run at all.
+    await anyio.lowlevel.checkpoint_if_cancelled()
     limits = Limits(info.config.max_concurrency, {}, Fifo())
     driver = Driver(host, factories, limits)
     try:
         async with anyio.create_task_group() as group:
-            await group.start(driver.serve)
-            conduct = driver.submit(info)
-            if stop is not None:
-                stop.told = conduct.stop
-                if stop.reason:
-                    conduct.stop(stop.reason)
             try:
-                await conduct.finished.wait()
-            except BaseException:  # a cancellation, which asyncio and trio each have their own class for
-                conduct.stop("its caller was cancelled")
-                raise
+                group.start_soon(driver.serve, name="flowbuilder")
+                conduct = driver.submit(info)
+                await _seen_through(conduct, stop)
             finally:
                 driver.close()
     except BaseExceptionGroup as several:
         raise _alone(several) from None
     return conduct.result
+
+
+async def _seen_through(conduct: Conduct, stop: Stop | None) -> None:
+    if stop is not None:
+        stop.told = conduct.stop
+        if stop.reason:
+            conduct.stop(stop.reason)
+    try:
+        await conduct.finished.wait()
+    except BaseException:  # a cancellation, which asyncio and trio each have their own class for
+        conduct.stop("its caller was cancelled")
+        raise
 
 
 def _alone(error: BaseException) -> BaseException:

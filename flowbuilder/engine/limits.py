@@ -41,7 +41,6 @@ class Limit:
     def park(self, line: Line, head: Entry, amount: int) -> None:
         """Keep a line until its best request might fit."""
         line.parked_at = self
-        line.parked_amount = amount
         heappush(self._parked.setdefault((line.lane, amount), []), (head, line))
 
     def awaken(self) -> Iterator[Line]:
@@ -68,14 +67,13 @@ NO_NEEDS: Needs = ()
 class Line:
     """Waiting units of one lane that need the same, the best first."""
 
-    __slots__ = ("_others", "_sorted", "lane", "listed", "needs", "parked_amount", "parked_at")
+    __slots__ = ("_others", "_sorted", "lane", "listed", "needs", "parked_at")
 
     def __init__(self, lane: int, needs: Needs) -> None:
         self.lane = lane
         self.needs = needs
         self.listed: Entry | None = None
         self.parked_at: Limit | None = None
-        self.parked_amount = 0
         # Most policies give keys that grow: appending those is cheaper than a heap.
         self._sorted: deque[Entry] = deque()
         self._others: list[Entry] = []

@@ -55,7 +55,9 @@ class Provided:
             self.ready.set()
             await self._wanted_down.wait()
             await leave()
-        except Exception as error:  # a provider is the user's code; its error belongs to the steps that need it
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # a provider is the user's code; its error belongs to the steps that need it
             self._keep(error)
 
     def _keep(self, error: BaseException) -> None:

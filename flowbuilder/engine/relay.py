@@ -38,7 +38,6 @@ class Relay:
         self._queue: SimpleQueue[Told | Callable[[], None] | None] = SimpleQueue()
         self._on_drained = on_drained
         self._thread: threading.Thread | None = None
-        self.finished = threading.Event()
         self.calling: tuple[str, str, float] | None = None
 
     def hears(self, name: str) -> bool:
@@ -81,11 +80,10 @@ class Relay:
             self._queue.put(call)
 
     def close(self) -> None:
-        """Tell what is queued, then end the thread; ``finished`` is set and ``on_drained`` called."""
-        if self._thread is None:
-            self.finished.set()
-        else:
+        """Tell what is queued, then end the thread; it is not waited for where it hangs in a hook."""
+        if self._thread is not None:
             self._queue.put(None)
+            self._thread.join(None if self.calling is None else 0.1)
 
     def _serve(self) -> None:
         while (told := self._queue.get()) is not None:
@@ -96,8 +94,6 @@ class Relay:
             if self._is_waited_for and self._queue.qsize() <= BACKLOG // 2:
                 self._is_waited_for = False
                 self._on_drained()
-        self.finished.set()
-        self._on_drained()
 
     def _tell(self, name: str, facts: dict[str, Any]) -> None:
         silenced = self._silenced.get(facts["run"].run_id, ())

@@ -72,11 +72,15 @@ class Run:
             return
         attempt.timeout = timeout
         attempt.deadline = attempt.started + timeout
-        if not facts.enforces_timeouts:
-            self.state.shared.at(attempt.deadline, lambda: self._overran(attempt))
+        if facts.enforces_timeouts:
+            # Behind the lane's own limit stands this one, for bodies that swallow their cancellation.
+            late = attempt.deadline + self.info.config.grace
+            self.state.shared.at(late, lambda: self._overran(attempt, "it ignored its cancellation"))
+        else:
+            self.state.shared.at(attempt.deadline, lambda: self._overran(attempt, "its thread is still running"))
 
-    def _overran(self, attempt: Attempt) -> None:
-        self._ending.overran(attempt)
+    def _overran(self, attempt: Attempt, reason: str) -> None:
+        self._ending.overran(attempt, reason)
         if self.wants_attention:
             self.state.shared.attend(self.attend)
 

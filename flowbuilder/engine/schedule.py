@@ -69,6 +69,7 @@ class Schedule:
         self._items: dict[int, _Items] = {}
         self._cause: dict[int, int] = {}
         self._held_waits: set[int] = set()
+        self._tried: set[int] = set()
         for unit, entry in enumerate(entries):
             self._connect(unit, entry.edges)
         self._barriers = Barriers(batches) if batches else None
@@ -130,6 +131,7 @@ class Schedule:
     def start(self, unit: int) -> None:
         """Say that a ready unit was given its slot and starts."""
         self._state[unit] = RUNNING
+        self._tried.discard(unit)
         self._held += 1
         self._live += 1
 
@@ -164,11 +166,13 @@ class Schedule:
         """Say that a waiting unit may be tried now."""
         if self._state[unit] == WAITING:
             self._stop_waiting(unit)
+            self._tried.add(unit)
             self._make_ready(unit)
 
     def give_up(self, unit: int) -> None:
-        """Say that a waiting unit gets no further attempt: it has failed."""
-        self._stop_waiting(unit)
+        """Say that a unit that was tried gets no further attempt: it has failed."""
+        if self._state[unit] == WAITING:
+            self._stop_waiting(unit)
         self.news.append(News("gave_up", unit))
         self._end(unit, FAILED, unit)
 
@@ -220,7 +224,7 @@ class Schedule:
 
     def _skip_all(self, units: range) -> None:
         for unit in units:
-            if self._state[unit] == WAITING:
+            if self._state[unit] == WAITING or unit in self._tried:
                 self.give_up(unit)
             elif self._state[unit] in (PENDING, READY):
                 self._end(unit, SKIPPED, -1)

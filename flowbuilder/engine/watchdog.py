@@ -35,6 +35,7 @@ class Watchdog:
         self._relay = relay
         self._note = note
         self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="flowbuilder-watchdog", daemon=True)
         self._loop_thread = threading.get_ident()
         self._asked_at = 0.0
         self._has_warned = False
@@ -42,11 +43,12 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to watch; called on the loop."""
-        threading.Thread(target=self._watch, name="flowbuilder-watchdog", daemon=True).start()
+        self._thread.start()
 
     def close(self) -> None:
         """End the thread."""
         self._closed.set()
+        self._thread.join()
 
     def _watch(self) -> None:
         while not self._closed.wait(LOOK_EVERY):

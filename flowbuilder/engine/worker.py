@@ -10,10 +10,11 @@ import signal
 import struct
 import sys
 import threading
-import traceback
 from typing import Any
 
 from flowbuilder.discovery import install_finder
+from flowbuilder.errors import shown_value
+from flowbuilder.results import error_text, formatted
 
 HEADER = struct.Struct("!Q")
 
@@ -26,15 +27,32 @@ class Records(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record with its message and traceback as text."""
-        record.msg, record.args = record.getMessage(), None
+        """Keep a record, its message and traceback as text, and what else is on it as far as it can be sent."""
+        try:
+            record.msg, record.args = record.getMessage(), None
+        except Exception:  # a format that does not fit its arguments is the user's, and must not raise here
+            self.handleError(record)
+            return
         if record.exc_info:
             record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
         # The parent says which run and step this was: it knows.
         for name in ("run", "step", "attempt"):
             record.__dict__.pop(name, None)
+        for name, value in record.__dict__.items():
+            record.__dict__[name] = _plain(value)
         self.records.append(record)
+
+
+def _plain(value: object) -> object:
+    """Return a value that can be sent: itself, or its text where it cannot."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # the user's __reduce__ may raise anything
+        return shown_value(value, 1000)
+    return value
 
 
 def main(read: int, write: int, parent: int) -> None:
@@ -91,7 +109,8 @@ def _reply(message: bytes, handler: Records) -> bytes:
     try:
         return pickle.dumps((outcome, value, records), protocol=5)
     except Exception as error:  # pickling calls the user's __reduce__, which may raise anything
-        failure = (TypeError(f"the step's result ({type(value).__name__}) cannot be sent back: {error}"), "")
+        what = f"the step's result ({type(value).__name__}) cannot be sent back: {error_text(error)}"
+        failure = (TypeError(what), "")
         return pickle.dumps(("raised", failure, records), protocol=5)
 
 
@@ -100,11 +119,11 @@ def _sendable(error: BaseException) -> tuple[BaseException, str]:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    text = "".join(traceback.format_exception(type(error), error, trace))
+    text = formatted(error.with_traceback(trace))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # the user's exception cannot be pickled, or not be loaded again
-        return RuntimeError(f"{type(error).__qualname__}: {error}"), text
+        return RuntimeError(f"{type(error).__name__}: {error_text(error)}"), text
     return error, text
 
 

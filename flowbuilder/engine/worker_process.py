@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import pickle
@@ -17,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from flowbuilder.declare.signature import unwrapped
 from flowbuilder.discovery import install_finder
+from flowbuilder.engine.attempt import DeadlinePassedError
 from flowbuilder.errors import WorkerDiedError
 
 HEADER = struct.Struct("!Q")
@@ -27,10 +29,6 @@ class RemoteTraceback(Exception):
 
     def __str__(self) -> str:
         return f"\n\n{self.args[0]}"
-
-
-class DeadlinePassedError(Exception):
-    """The worker did not answer before the deadline; it has been killed."""
 
 
 class Reply(NamedTuple):
@@ -51,9 +49,7 @@ class WorkerProcess:
     """A worker and the two pipes to it; its stdout and stderr are files that outlive it."""
 
     def __init__(self) -> None:
-        self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
-        self._err: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
-        self._read = [0, 0]
+        self._out, self._err = _appended_file(), _appended_file()
         self._records: list[logging.LogRecord] = []
         child_in, self._to = os.pipe()
         self._from, child_out = os.pipe()
@@ -97,15 +93,18 @@ class WorkerProcess:
         outcome, value, self._records = pickle.loads(data)
         return Reply(None, *value) if outcome == "raised" else Reply(value, None, "")
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def printed(self) -> list[tuple[str, str]]:
         """Return what the worker wrote to stdout and stderr since it was last asked; a closed one, its last words."""
         found = []
-        for number, (name, file) in enumerate((("stdout", self._out), ("stderr", self._err))):
+        for name, file in (("stdout", self._out), ("stderr", self._err)):
             if file.closed:
                 continue
-            data = os.pread(file.fileno(), 1 << 20, self._read[number])
-            self._read[number] = os.fstat(file.fileno()).st_size
-            found.append((name, data.decode(errors="replace")))
+            found.append((name, _all_of(file)))
             if self._to < 0:
                 file.close()
         return found
@@ -181,3 +180,20 @@ def _settled(fn: Any) -> dict[str, Any]:
             raise TypeError("a partial with positional arguments cannot be sent to a worker process; use keywords")
         fn = fn.func
     return found
+
+
+def _appended_file() -> IO[bytes]:
+    """Return a new file that is always written at its end, so that what was read may be cut off."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
+    fcntl.fcntl(file.fileno(), fcntl.F_SETFL, fcntl.fcntl(file.fileno(), fcntl.F_GETFL) | os.O_APPEND)
+    return file
+
+
+def _all_of(file: IO[bytes]) -> str:
+    """Return all that a file holds, and empty it."""
+    data = bytearray()
+    while part := os.pread(file.fileno(), 1 << 20, len(data)):
+        data += part
+    if data:
+        os.ftruncate(file.fileno(), 0)
+    return data.decode(errors="replace")

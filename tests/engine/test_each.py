@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -52,9 +53,9 @@ def test_a_literal_list_or_tuple_is_a_source(source: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [([1, 2], [1, 2]), ((1, 2), [1, 2]), (range(2), [0, 1]), ({1}, [1]), ({"a": 1}, ["a"]), ([], [])],
+    [([1, 2], [1, 2]), ((1, 2), [1, 2]), (range(2), [0, 1]), (deque([3]), [3]), ([], [])],
 )
-def test_a_step_may_return_any_collection_to_map_over(value: object, expected: list[Any]) -> None:
+def test_a_step_may_return_any_ordered_collection_to_map_over(value: object, expected: list[Any]) -> None:
     flow = FlowBuilder("map").step(lambda: value, name="source")
     flow.step(lambda one: one, name="items", each={"one": "source"})
 
@@ -63,7 +64,15 @@ def test_a_step_may_return_any_collection_to_map_over(value: object, expected: l
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("text", "str"), (b"bytes", "bytes"), (3, "int"), (None, "NoneType"), (iter([1]), "list_iterator")],
+    [
+        ("text", "str"),
+        (b"bytes", "bytes"),
+        (3, "int"),
+        (None, "NoneType"),
+        (iter([1]), "list_iterator"),
+        ({1}, "set: use sorted(…)"),
+        ({"a": 1}, "dict: use list(….items())"),
+    ],
 )
 def test_mapping_over_what_is_no_list_fails_the_mapped_step(backend: Backend, value: object, kind: str) -> None:
     flow = FlowBuilder("map").step(lambda: value, name="source")
@@ -110,11 +119,15 @@ def test_several_sources_are_zipped_and_other_parameters_shared(backend: Backend
 def test_sources_of_unequal_lengths_fail_the_mapped_step(backend: Backend) -> None:
     flows = Registry()
 
+    @flows.step
+    def numbers() -> list[int]:
+        return [1, 2, 3]
+
     @flows.step(each={"a": [1, 2], "b": "numbers"})
     def pair(a: int, b: int) -> int:
         return a + b
 
-    result = run(pair, registry=flows, params={"numbers": [1, 2, 3]}, backend=backend)
+    result = run(pair, registry=flows, backend=backend)
     assert result.steps["pair"].status is Status.FAILED
     assert isinstance(result.steps["pair"].error, ValueError)
     assert str(result.steps["pair"].error) == "the sources of each= have different lengths: a has 2, b has 3"

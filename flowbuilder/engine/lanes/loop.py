@@ -60,7 +60,9 @@ class LoopLane:
                 self._start_worker(group, attempt)
 
     def _start_worker(self, group: TaskGroup, attempt: Attempt) -> None:
-        start = partial(group.start_soon, self._work, attempt, name="flowbuilder loop worker")
+        # The scope is there before the worker runs, so that a cancellation always finds it.
+        scope = self._scopes[attempt] = anyio.CancelScope()
+        start = partial(group.start_soon, self._work, attempt, scope, name="flowbuilder loop worker")
         attempt.source.variables.copy().run(start)
 
     def cancel(self, attempts: Iterable[Attempt]) -> None:
@@ -73,21 +75,28 @@ class LoopLane:
     def close(self) -> None:
         """Nothing is left to end: workers end by themselves when there is nothing to take."""
 
-    async def _work(self, attempt: Attempt) -> None:
+    async def _work(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
         if self._spare:
             self._spare = False
             if self._asked:
                 self._notify()
         # One scope serves all bodies of this worker that have no limit of their own.
-        with anyio.CancelScope() as scope:
-            await self._take_turns(attempt, scope)
+        left = False
+        try:
+            with scope:
+                left = await self._take_turns(attempt, scope)
+        except RuntimeError:
+            # trio complains about scopes that a body left behind still has open.
+            if not left:
+                raise
 
-    async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
+    async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> bool:
+        """Execute one attempt after another; return whether the last was left behind."""
         turns, before = 0, copy_context()
         while True:
             await self._attempt(attempt, scope)
             turns += 1
-            is_fresh = not scope.cancel_called and copy_context() == before
+            is_fresh = not scope.cancel_called and not attempt.is_left and copy_context() == before
             following = self._source.done(attempt, self._number if is_fresh else None)
             if following is None:
                 break
@@ -99,6 +108,7 @@ class LoopLane:
             if turns % TURNS == 0:
                 await anyio.lowlevel.checkpoint()
         self._source.look(self._number)
+        return attempt.is_left
 
     async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
         self._scopes[attempt] = scope
@@ -107,6 +117,9 @@ class LoopLane:
                 await attempt.execute_async()
             else:
                 await self._limited(attempt)
+        except RuntimeError:
+            if not attempt.is_left:
+                raise
         finally:
             del self._scopes[attempt]
         if scope.cancel_called:

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.attempt import Attempt, DeadlinePassedError
+from flowbuilder.engine.context import current, stamp
 from flowbuilder.engine.lanes.thread import ThreadLane
-from flowbuilder.engine.worker_process import DeadlinePassedError, WorkerProcess
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, WorkerDiedError
+from flowbuilder.engine.worker_process import WorkerProcess
+from flowbuilder.errors import StepCancelledError, WorkerDiedError
 
 
 class ProcessLane(ThreadLane):
@@ -59,10 +60,11 @@ class ProcessLane(ThreadLane):
             if attempt.source.is_over(attempt):
                 raise StepCancelledError(f"{attempt.info.name} was cancelled")
             reply = worker.call(fn, kwargs, attempt.deadline)
-        except (DeadlinePassedError, WorkerDiedError) as error:
+        except DeadlinePassedError:
             self._drop()
-            if isinstance(error, DeadlinePassedError):
-                raise StepTimeoutError(attempt.info.name, attempt.timeout or 0.0) from None
+            raise
+        except WorkerDiedError:
+            self._drop()
             if attempt.source.is_over(attempt):
                 raise StepCancelledError(f"{attempt.info.name} was cancelled") from None
             raise
@@ -75,6 +77,10 @@ class ProcessLane(ThreadLane):
     def _worker(self) -> WorkerProcess:
         number = threading.get_ident()
         worker = self._workers.get(number)
+        if worker is not None and not worker.is_alive:
+            # It died with nothing to do: that is no step's fault.
+            self._drop()
+            worker = None
         if worker is None:
             worker = WorkerProcess()
             with self._lock:
@@ -98,7 +104,9 @@ def _replay(worker: WorkerProcess) -> None:
         target = sys.stdout if stream == "stdout" else sys.stderr
         if text and target is not None:
             target.write(text)
+    step = current.get()
     for record in worker.logged():
+        stamp(record, step.context if step else None)
         logger = logging.getLogger(record.name)
         if logger.isEnabledFor(record.levelno):
             logger.handle(record)
