@@ -20,6 +20,8 @@ from flowbuilder.errors import CollectError, FlowBuilderError, Where, error_line
 
 PATTERNS = ("flow_*.py", "*_flow.py")
 CONF = "flowconf.py"
+LONGEST_LINE = 1000
+OURS = str(Path(__file__).parent)
 LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist"})
 
 
@@ -158,21 +160,36 @@ def _imported(path: Path, root: Path, collection: Collection) -> FlowFile:
 def _import_failed(path: Path, error: BaseException) -> Exception:
     if isinstance(error, FlowBuilderError):
         return error
+    frames = foreign_frames(error) + last_line(error)
     if isinstance(error, SyntaxError) and error.filename:
-        frames = "".join(traceback.format_exception_only(error))
         return CollectError(
             "a flow file has a syntax error", where=Where(error.filename, error.lineno or 0), frames=frames
         )
-    frames_of_user = [
+    foreign = _foreign(error)
+    where = Where(foreign[-1].filename, foreign[-1].lineno or 0) if foreign else str(path)
+    return CollectError(f"{shown(path.name)} cannot be imported", where=where, frames=frames)
+
+
+def foreign_frames(error: BaseException) -> str:
+    """Return the lines of a traceback that belong to the code that was imported, not to the importing."""
+    lines = traceback.format_list(_foreign(error))
+    if isinstance(error, SyntaxError):
+        lines += traceback.format_exception_only(error)[:-1]
+    return "\n".join(shown(line, LONGEST_LINE) for line in "".join(lines).split("\n"))
+
+
+def last_line(error: BaseException) -> str:
+    """Return what kind of error it is and what it says, as one line that is fit for a terminal."""
+    text = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else error_line(error)
+    return shown(text, LONGEST_LINE)
+
+
+def _foreign(error: BaseException) -> list[traceback.FrameSummary]:
+    return [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen importlib")
-        and "/importlib/" not in frame.filename
-        and not frame.filename.startswith(str(Path(__file__).parent))
+        if not frame.filename.startswith(("<frozen importlib", OURS)) and "/importlib/" not in frame.filename
     ]
-    where = Where(frames_of_user[-1].filename, frames_of_user[-1].lineno or 0) if frames_of_user else str(path)
-    frames = "".join(traceback.format_list(frames_of_user)) + error_line(error)
-    return CollectError(f"{shown(path.name)} cannot be imported", where=where, frames=frames)
 
 
 def runnable(file: FlowFile, collection: Collection) -> list[WorkflowDefinition]:

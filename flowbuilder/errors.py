@@ -147,23 +147,36 @@ class PlanError(FlowBuilderError):
     """The definitions cannot be made into a plan."""
 
 
-class CollectError(FlowBuilderError):
-    """A flow file cannot be found, read or imported; ``frames`` holds the user's own traceback lines."""
+class ForeignCodeError(FlowBuilderError):
+    """A file of the user's or a plugin's cannot be used; ``frames`` holds its own traceback lines."""
 
-    def __init__(self, what: str, *, where: Where | str | None = None, frames: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: Where | str | None = None,
+        got: str = "",
+        allowed: str = "",
+        hint: str = "",
+        frames: str = "",
+    ) -> None:
         self.frames = frames
-        super().__init__(what, where=where, hint=hint)
+        super().__init__(what, where=where, got=got, allowed=allowed, hint=hint)
 
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}\n{self.frames}" if self.frames else text
 
 
+class CollectError(ForeignCodeError):
+    """A flow file cannot be found, read or imported."""
+
+
 class SettingsError(FlowBuilderError):
     """A setting of pyproject.toml or an option is wrong."""
 
 
-class PluginError(FlowBuilderError):
+class PluginError(ForeignCodeError):
     """A plugin cannot be loaded, or implements a hook wrongly."""
 
 

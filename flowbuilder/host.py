@@ -1,4 +1,4 @@
-"""Host: builds the plugin manager; every plugin is registered, and checked, here."""
+"""Host: builds the plugin manager with the built-in, installed, named and given plugins."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ import importlib
 import inspect
 import os
 import types
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import entry_points as installed
+from importlib.metadata import EntryPoint, entry_points as installed
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
-import flowbuilder.hookspecs as hookspecs
-from flowbuilder.engine.relay import WATCHERS
-from flowbuilder.errors import PluginError, did_you_mean, error_line, listed, shown, shown_value
+from flowbuilder.discovery import CONF, foreign_frames, last_line
+from flowbuilder.engine.lanes.base import LaneFactory
+from flowbuilder.errors import PluginError, did_you_mean, listed, shown, shown_value
+from flowbuilder.hookspecs import PROJECT
+from flowbuilder.registration import PREFIX, Plugins
 
 BUILT_IN = {
     name: f"flowbuilder.builtin.{name if name != 'json' else 'jsonreport'}"
     for name in ("terminal", "capture", "durations", "junitxml", "json")
 }
 NO_AUTOLOAD = "FLOWBUILDER_DISABLE_PLUGIN_AUTOLOAD"
-PREFIX = "flowbuilder_"
+
+
+class PluginWarning(UserWarning):
+    """A plugin that is installed cannot be used; the run goes on without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,127 +43,151 @@ class PluginInfo:
     hooks: tuple[str, ...]
 
 
+def _warned(text: str) -> None:
+    warnings.warn(text, PluginWarning, stacklevel=3)
+
+
 def make_host(
     *,
     plugins: Sequence[Any] = (),
     names: Sequence[str] = (),
     builtin: Sequence[str] = (),
     entry_points: bool = True,
-) -> pluggy.PluginManager:
+    warn: Callable[[str], None] = _warned,
+) -> Plugins:
     """Return a new plugin manager with built-in, installed, named and given plugins, in that order.
 
     ``names`` are the values of ``-p``: a module, the name of an installed or built-in plugin, or
-    ``no:NAME`` to leave one out. ``plugins`` are objects.
+    ``no:NAME`` to leave one out. ``plugins`` are objects. ``warn`` is told of installed plugins
+    that cannot be used; one that ``names`` asks for is an error.
 
     Raises:
         PluginError: for a plugin that cannot be imported or implements a hook wrongly.
     """
-    pm = pluggy.PluginManager(hookspecs.PROJECT)
-    pm.add_hookspecs(hookspecs)
-    left_out = [name.removeprefix("no:") for name in names if name.startswith("no:")]
-    wanted = [name for name in names if not name.startswith("no:")]
+    pm = Plugins()
     found = {} if not entry_points or os.environ.get(NO_AUTOLOAD) else _installed()
+    wanted = [name for name in dict.fromkeys(names) if not name.startswith("no:")]
+    left_out = {name.removeprefix("no:") for name in names if name.startswith("no:")}
+    _refuse_unknown(sorted(left_out - {*BUILT_IN, *found, *wanted}), [*BUILT_IN, *found])
     for name in left_out:
-        if name not in BUILT_IN and name not in found and name not in wanted:
-            known = [*BUILT_IN, *found]
-            raise PluginError(f"-p no:{shown(name)}: there is no such plugin", allowed=listed(known),
-                              hint=did_you_mean(name, known))  # fmt: skip
         pm.set_blocked(name)
-    for name in [*builtin, *(one for one in wanted if one in BUILT_IN and one not in builtin)]:
+    for name in dict.fromkeys([*builtin, *(one for one in wanted if one in BUILT_IN)]):
         if name not in left_out:
-            register(pm, importlib.import_module(BUILT_IN[name]), name)
+            pm.register(importlib.import_module(BUILT_IN[name]), name)
     for name, point in found.items():
         if name not in left_out:
-            register(pm, _loaded(name, point.load), name)
+            _register_installed(pm, name, point, None if name in wanted else warn)
     for name in wanted:
-        if name not in BUILT_IN and name not in found and not pm.has_plugin(name) and name not in left_out:
-            register(pm, _loaded(name, partial(importlib.import_module, name)), name)
+        if name not in left_out and name not in BUILT_IN and name not in found:
+            _register_named(pm, name, [*BUILT_IN, *found])
     for plugin in plugins:
-        register(pm, plugin, getattr(plugin, "__name__", None))
+        pm.register(plugin)
     return pm
 
 
-def _installed() -> dict[str, Any]:
-    return {point.name: point for point in installed(group=hookspecs.PROJECT)}
+def _refuse_unknown(names: Sequence[str], known: Iterable[str]) -> None:
+    for name in names:
+        raise PluginError(
+            f"-p no:{shown(name)}: there is no such plugin", allowed=listed(known), hint=did_you_mean(name, known)
+        )
 
 
-def _loaded(name: str, load: Any) -> Any:
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(installed(group=PROJECT), key=lambda point: point.name)}
+
+
+def _register_installed(
+    pm: pluggy.PluginManager, name: str, point: EntryPoint, warn: Callable[[str], None] | None
+) -> None:
+    """Register what an entry point names; where it is broken, warn if told to, so that the rest works."""
+    try:
+        pm.register(_loaded(name, point.load), name)
+    except PluginError as error:
+        if warn is None:
+            raise
+        what = f"{error.what} ({error.where})" if error.where else error.what
+        text = f"{what}: {error.got}" if error.got else what
+        warn(f"the installed plugin {shown_value(name)} is left out: {text}; switch it off with -p no:{shown(name)}")
+
+
+def _register_named(pm: pluggy.PluginManager, name: str, known: Iterable[str]) -> None:
+    """Register the module that ``-p`` names, unless it is there already under another name."""
+    plugin = _loaded(name, partial(importlib.import_module, name), known)
+    if not pm.is_registered(plugin):
+        pm.register(plugin, name)
+
+
+def _loaded(name: str, load: Callable[[], Any], known: Iterable[str] = ()) -> Any:
     try:
         return load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # importing runs the plugin's code, which may raise anything
-        hint = f"inputs are given with -P {shown(name)}" if "=" in name else f"leave it out with -p no:{shown(name)}"
+        frames = "" if _is_missing(name, error) else foreign_frames(error)
         raise PluginError(
-            f"the plugin {shown_value(name)} cannot be loaded", got=shown(error_line(error), 500), hint=hint
+            f"the plugin {shown_value(name)} cannot be loaded",
+            got=last_line(error),
+            hint=_loading_hint(name, error, known),
+            frames=frames,
         ) from error
 
 
-def register(pm: pluggy.PluginManager, plugin: Any, name: str | None = None) -> None:
-    """Register a plugin after checking each of its hooks.
+def _is_missing(name: str, error: BaseException) -> bool:
+    """Return whether it is the plugin's own module that was not found."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return bool(missing) and f"{name}.".startswith(f"{missing}.")
+
+
+def _loading_hint(name: str, error: BaseException, known: Iterable[str]) -> str:
+    if "=" in name:
+        return f"inputs are given with -P {shown(name)}"
+    near = did_you_mean(name, known) if _is_missing(name, error) else ""
+    return near or f"leave it out with -p no:{shown(name)}"
+
+
+def executors_of(pm: pluggy.PluginManager, own: Mapping[str, LaneFactory]) -> dict[str, LaneFactory]:
+    """Return every executor by name: FlowBuilder's own, and those that plugins offer.
 
     Raises:
-        PluginError: for a class, an unknown hook or argument, an async implementation, a wrapper
-            around a watching hook, or a name that is taken.
+        PluginError: when a plugin offers what is none, or a name that is taken.
     """
-    if isinstance(plugin, type):
+    found = dict(own)
+    owners = dict.fromkeys(own, "FlowBuilder itself")
+    for one in pm.hook.flowbuilder_executors.get_hookimpls():
+        plugin = f"the plugin {shown_value(one.plugin_name)}"
+        for name, factory in _checked_executors(plugin, one.function()).items():
+            if name in owners:
+                raise PluginError(
+                    f"{plugin} offers the executor {shown_value(name)}, which {owners[name]} has already",
+                    hint=f"leave it out with -p no:{shown(one.plugin_name)}",
+                )
+            owners[name], found[name] = plugin, factory
+    return found
+
+
+def _checked_executors(plugin: str, offered: Any) -> Mapping[str, LaneFactory]:
+    good = isinstance(offered, Mapping) and all(isinstance(k, str) and callable(v) for k, v in offered.items())
+    if offered is not None and not good:
         raise PluginError(
-            "a plugin is a module or an object, not a class", got=shown_value(plugin), hint=f"{plugin.__name__}()"
+            f"flowbuilder_executors of {plugin} returns no executors",
+            got=shown_value(offered),
+            allowed='{"name": factory}',
         )
-    shown_name = name or pm.get_canonical_name(plugin)
-    _check_hooks(plugin, shown_name, pm)
-    try:
-        pm.register(plugin, name)
-        pm.check_pending()
-    except ValueError as error:
-        raise PluginError(
-            f"the plugin {shown_value(shown_name)} is registered twice", got=shown(error_line(error))
-        ) from None
-    except pluggy.PluginValidationError as error:
-        pm.unregister(plugin)
-        raise PluginError(f"the plugin {shown_value(shown_name)} cannot be used", got=shown(str(error), 500)) from None
+    return offered or {}
 
 
-def _check_hooks(plugin: Any, name: str, pm: pluggy.PluginManager) -> None:
-    known = [hook for hook in vars(hookspecs) if hook.startswith(PREFIX)]
-    for attribute in dir(plugin):
-        if attribute.startswith("__"):
-            continue
-        fn = getattr(plugin, attribute, None)
-        options = pm.parse_hookimpl_opts(plugin, attribute) if inspect.isroutine(fn) else None
-        if options is None or fn is None:
-            continue
-        where = f"plugin {shown(name)}, {shown(attribute)}"
-        _check_hook(attribute, fn, dict(options), known, where)
-
-
-def _check_hook(attribute: str, fn: Any, options: dict[str, Any], known: list[str], where: str) -> None:
-    hook = options.get("specname") or attribute
-    if hook not in known:
-        raise PluginError(
-            f"there is no hook {shown_value(hook)}",
-            where=where,
-            hint=did_you_mean(hook, known) or "see the hook reference",
-        )
-    if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
-        raise PluginError("a hook cannot be async: hooks are plain calls", where=where, hint="make it a def")
-    arguments = list(inspect.signature(getattr(hookspecs, hook)).parameters)
-    for argument in inspect.signature(fn).parameters:
-        if argument not in arguments:
-            raise PluginError(
-                f"the hook has no argument {argument!r}", where=where, allowed=listed(arguments) or "none",
-                hint=did_you_mean(argument, arguments),
-            )  # fmt: skip
-    is_wrapper = options.get("wrapper") or options.get("hookwrapper")
-    if is_wrapper and hook.removeprefix(PREFIX) in WATCHERS:
-        raise PluginError("a hook that watches cannot be wrapped", where=where, hint="use @hookimpl without wrapper")
-    if hook == "flowbuilder_step_call" and not inspect.isgeneratorfunction(fn):
-        raise PluginError("flowbuilder_step_call is a generator that yields once", where=where, hint="yield in it")
+def modules_of(pm: pluggy.PluginManager) -> tuple[str, ...]:
+    """Return the names of plugins' modules, whose definitions are in scope of every flow file."""
+    return tuple(
+        plugin.__name__
+        for name, plugin in pm.list_name_plugin()
+        if isinstance(plugin, types.ModuleType) and name not in BUILT_IN and Path(str(plugin.__file__)).name != CONF
+    )
 
 
 def describe(pm: pluggy.PluginManager) -> list[PluginInfo]:
     """Return what is registered, with version and hooks."""
-    dists = {id(plugin): dist for plugin, dist in pm.list_plugin_distinfo()}
+    versions = {name: point.dist.version for name, point in _installed().items() if point.dist}
     found = []
     for name, plugin in pm.list_name_plugin():
         if plugin is None:
@@ -164,6 +195,6 @@ def describe(pm: pluggy.PluginManager) -> list[PluginInfo]:
         hooks = tuple(sorted(caller.name.removeprefix(PREFIX) for caller in pm.get_hookcallers(plugin) or ()))
         module = plugin if isinstance(plugin, types.ModuleType) else inspect.getmodule(type(plugin))
         source = "built-in" if name in BUILT_IN else str(getattr(module, "__file__", "") or "given")
-        version = str(getattr(dists.get(id(plugin)), "version", getattr(plugin, "__version__", "")))
+        version = versions.get(name) or str(getattr(plugin, "__version__", ""))
         found.append(PluginInfo(name=name, source=source, version=version, hooks=hooks))
     return found

@@ -23,8 +23,8 @@ from flowbuilder.engine.execute import Stop, execute
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.lanes.factories import BUILT_IN_LANES
 from flowbuilder.engine.views import RunInfo
-from flowbuilder.errors import InsideLoopError, PluginError, listed, shown
-from flowbuilder.host import make_host
+from flowbuilder.errors import InsideLoopError
+from flowbuilder.host import executors_of, make_host, modules_of
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult
@@ -134,7 +134,7 @@ def make_run_plan(
 ) -> Plan:
     """Return the plan of a run, after the plugins have looked at it."""
     known = default_registry if registry is None else registry
-    options = PlanOptions(executors=frozenset(factories(host)))
+    options = PlanOptions(executors=frozenset(factories(host)), plugins=modules_of(host))
     plan = known.plan(workflow, params, overrides, options)
     host.hook.flowbuilder_plan(plan=plan)
     return plan
@@ -182,13 +182,7 @@ def factories(host: pluggy.PluginManager) -> dict[str, LaneFactory]:
     Raises:
         PluginError: when a plugin offers a name that is taken.
     """
-    found = dict(BUILT_IN_LANES)
-    for offered in host.hook.flowbuilder_executors():
-        for name, factory in offered.items():
-            if name in found:
-                raise PluginError(f"a plugin offers the executor {shown(name)!r} again", got=listed(found))
-            found[name] = factory
-    return found
+    return executors_of(host, BUILT_IN_LANES)
 
 
 def refuse_running_loop(name: str, instead: str) -> None:

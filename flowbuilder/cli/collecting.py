@@ -17,7 +17,6 @@ from flowbuilder.declare.definitions import Definition, StepDefinition, Workflow
 from flowbuilder.declared import Registry
 from flowbuilder.discovery import find_flow_files, import_flow_file, runnable
 from flowbuilder.errors import CollectError, FlowBuilderError, did_you_mean, shown, shown_value
-from flowbuilder.host import register
 from flowbuilder.settings import Settings
 
 LONG_IMPORT = 10.0
@@ -159,7 +158,7 @@ class Collector:
                 continue
             name = self._name_of(module)
             _refuse_late_hooks(module, name)
-            register(host, module, name)
+            host.register(module, name)
             if hasattr(module, "flowbuilder_configure"):
                 call_one(host, "flowbuilder_configure", module, name, config=self._settings)
 

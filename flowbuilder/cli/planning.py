@@ -10,6 +10,7 @@ from flowbuilder.cli.values import Values
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import Registry
 from flowbuilder.errors import UnknownNameError
+from flowbuilder.host import modules_of
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.plan import Plan
 from flowbuilder.runner import factories
@@ -33,7 +34,11 @@ class Planner:
         self._registry = registry
         self._host = host
         self._options = PlanOptions(
-            lenient=lenient, allow_unknown=True, default_executor=executor or "thread", executors=executors
+            lenient=lenient,
+            allow_unknown=True,
+            default_executor=executor or "thread",
+            executors=executors,
+            plugins=modules_of(host),
         )
 
     def plan(self, workflows: Sequence[WorkflowDefinition], values: Values) -> list[Plan]:

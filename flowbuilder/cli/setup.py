@@ -13,6 +13,7 @@ import click
 
 from flowbuilder.cli.catalog import fresh
 from flowbuilder.cli.early import Early, read_early
+from flowbuilder.cli.output import say
 from flowbuilder.cli.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Setup:
         if root not in sys.path:  # as for flow files, so that a plugin beside them is found by its name
             sys.path.append(root)
         names = dict.fromkeys((*self.project.plugins, *self.early.plugins))
-        return make_host(plugins=self._plugins, names=list(names), builtin=list(BUILT_IN))
+        return make_host(plugins=self._plugins, names=list(names), builtin=list(BUILT_IN), warn=_warn)
 
     @cached_property
     def run_command(self) -> click.Command:
@@ -74,6 +75,10 @@ class Setup:
         if not self._is_extended:
             self._is_extended = True
             add_commands(group, self.host)
+
+
+def _warn(text: str) -> None:
+    say(f"warning: {text}")
 
 
 def _has_plugins(folder: str) -> bool:

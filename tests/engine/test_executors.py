@@ -122,5 +122,5 @@ def test_an_executors_name_that_is_taken_is_refused() -> None:
             return {"thread": SerialLane}
 
     flow = FlowBuilder("one").step(lambda: 1, name="one").build()
-    with pytest.raises(PluginError, match="a plugin offers the executor 'thread' again"):
+    with pytest.raises(PluginError, match="offers the executor 'thread', which FlowBuilder itself has already"):
         run(flow, plugins=[Thread()])
