@@ -53,8 +53,11 @@ class Provided:
             enter, leave = _stages(self._definition, kwargs)
             self.value = await enter()
             self.ready.set()
-            await self._wanted_down.wait()
-            await leave()
+            try:
+                await self._wanted_down.wait()
+            finally:
+                # Also when it was given up meanwhile: what is open is closed, in the task that opened it.
+                await leave()
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:  # a provider is the user's code; its error belongs to the steps that need it
