@@ -1,39 +1,51 @@
-"""FlowBuilder: pytest for workflows. This is the public API, and nothing else."""
+"""FlowBuilder: pytest for workflows. This is the public API, and nothing else.
 
-from flowbuilder.declare.builder import FlowBuilder
-from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.declare.definitions import (
-    Definition,
-    ProviderDefinition,
-    StepDefinition,
-    WorkflowDefinition,
-)
-from flowbuilder.declare.retry import Retry
-from flowbuilder.declared import Registry, registry
-from flowbuilder.engine.call import Call
-from flowbuilder.engine.context import Context
-from flowbuilder.engine.views import RunInfo, StepInfo
-from flowbuilder.errors import FlowBuilderError, Where
-from flowbuilder.hookspecs import hookimpl
-from flowbuilder.parallel import ParallelExecutor, ParallelResults, ParallelStep
-from flowbuilder.plan.plan import Plan
-from flowbuilder.results import RunResult, Section, Status, StepResult
-from flowbuilder.runner import arun, run
-from flowbuilder.settings import Settings
-from flowbuilder.terminal import Terminal
+Names are imported when they are first used: a flow file needs few of them, the command line's help none.
+"""
 
-step = registry.step
-workflow = registry.workflow
-provider = registry.provider
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowbuilder.declare.builder import FlowBuilder
+    from flowbuilder.declare.config import ParallelConfig
+    from flowbuilder.declare.definitions import (
+        Definition,
+        ProviderDefinition,
+        StepDefinition,
+        WorkflowDefinition,
+    )
+    from flowbuilder.declare.retry import Retry
+    from flowbuilder.declared import Registry, registry
+    from flowbuilder.engine.attempt import Attempt
+    from flowbuilder.engine.call import Call
+    from flowbuilder.engine.context import Context
+    from flowbuilder.engine.lanes.base import Lane, LaneFactory, Source
+    from flowbuilder.engine.views import RunInfo, StepInfo
+    from flowbuilder.errors import FlowBuilderError, Where
+    from flowbuilder.hookspecs import hookimpl
+    from flowbuilder.parallel import ParallelExecutor, ParallelResults, ParallelStep
+    from flowbuilder.plan.plan import Plan
+    from flowbuilder.results import RunResult, Section, Status, StepResult
+    from flowbuilder.runner import arun, run
+    from flowbuilder.settings import Settings
+    from flowbuilder.terminal import Terminal
+
+    step = registry.step
+    workflow = registry.workflow
+    provider = registry.provider
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attempt",
     "Call",
     "Context",
     "Definition",
     "FlowBuilder",
     "FlowBuilderError",
+    "Lane",
+    "LaneFactory",
     "ParallelConfig",
     "ParallelExecutor",
     "ParallelResults",
@@ -46,6 +58,7 @@ __all__ = [
     "RunResult",
     "Section",
     "Settings",
+    "Source",
     "Status",
     "StepDefinition",
     "StepInfo",
@@ -61,3 +74,40 @@ __all__ = [
     "step",
     "workflow",
 ]
+
+_NAMES = {
+    "flowbuilder.declare.builder": "FlowBuilder",
+    "flowbuilder.declare.config": "ParallelConfig",
+    "flowbuilder.declare.definitions": "Definition ProviderDefinition StepDefinition WorkflowDefinition",
+    "flowbuilder.declare.retry": "Retry",
+    "flowbuilder.declared": "Registry registry",
+    "flowbuilder.engine.attempt": "Attempt",
+    "flowbuilder.engine.call": "Call",
+    "flowbuilder.engine.context": "Context",
+    "flowbuilder.engine.lanes.base": "Lane LaneFactory Source",
+    "flowbuilder.engine.views": "RunInfo StepInfo",
+    "flowbuilder.errors": "FlowBuilderError Where",
+    "flowbuilder.hookspecs": "hookimpl",
+    "flowbuilder.parallel": "ParallelExecutor ParallelResults ParallelStep",
+    "flowbuilder.plan.plan": "Plan",
+    "flowbuilder.results": "RunResult Section Status StepResult",
+    "flowbuilder.runner": "arun run",
+    "flowbuilder.settings": "Settings",
+    "flowbuilder.terminal": "Terminal",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name in ("step", "workflow", "provider"):
+        value = getattr(__getattr__("registry"), name)
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
