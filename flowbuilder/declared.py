@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition, definition_of
-from flowbuilder.discovery import FlowFile, find_flow_files, find_root, import_flow_file
+from flowbuilder.discovery import FlowFile, find_flow_files, find_root, import_flow_file, keep_module
 from flowbuilder.errors import DefinitionError, shown_value
 from flowbuilder.plan.build import PlanOptions, make_plan
 from flowbuilder.plan.plan import Plan
@@ -21,15 +22,21 @@ class Registry(Collection):
     ``registry["nightly"]`` is one of them; ``@registry.step`` and its like collect into it.
     """
 
-    def collect(self, path: str | Path, root: str | Path | None = None) -> list[FlowFile]:
-        """Import a flow file, or every flow file below a folder, and return what was imported.
+    def collect(self, what: str | Path | ModuleType, root: str | Path | None = None) -> list[FlowFile]:
+        """Collect a flow file, every flow file below a folder, or a module that is imported.
+
+        Args:
+            what: the path of a file or folder, or a module.
+            root: the folder that modules are named below; the one of ``pyproject.toml`` if left out.
 
         Raises:
             CollectError: when a path does not exist or a file cannot be imported.
         """
-        start = Path(path)
+        if isinstance(what, ModuleType):
+            return [keep_module(what, self, registry)]
+        start = Path(what)
         top = Path(root) if root is not None else find_root(start.resolve())
-        return [import_flow_file(file, top, self) for file in find_flow_files([start])]
+        return [import_flow_file(file, top, self, registry) for file in find_flow_files([start])]
 
     def plan(
         self,

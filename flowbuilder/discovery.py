@@ -38,6 +38,7 @@ class FlowFinder(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         self.table: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -49,22 +50,36 @@ class FlowFinder(importlib.abc.MetaPathFinder):
     def name_for(self, path: Path, root: Path) -> str:
         """Return the module name of a flow file: its dotted path below the root.
 
-        A part that is no identifier, or a name another file already has, gets a suffix made from
-        the whole path, so equal file names never mix.
+        A part that is no identifier, or a name that stands for anything else in this process, gets
+        a suffix made from the whole path, so equal file names never mix and no module is hidden.
         """
-        for known, file in self.table.items():
-            if file == str(path):
-                return known
+        known = self._names.get(str(path), "")
+        if self.table.get(known) == str(path):
+            return known
         below = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
         parts = below.with_suffix("").parts
         name = ".".join(parts)
-        loaded = sys.modules.get(name)
-        taken = name in self.table or (loaded is not None and getattr(loaded, "__file__", None) != str(path))
-        if taken or not all(part.isidentifier() for part in parts):
+        if name in self.table or not all(part.isidentifier() for part in parts) or not _is_free(name, path, parts):
             plain = "".join(c if c.isidentifier() or c.isdigit() else "_" for c in parts[-1])
             name = f"{plain}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
         self.table[name] = str(path)
+        self._names[str(path)] = name
         return name
+
+
+def _is_free(name: str, path: Path, parts: Sequence[str]) -> bool:
+    """Return whether ``import name`` would mean this file, if it means anything."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        return getattr(loaded, "__file__", None) == str(path)
+    if parts[0] in sys.stdlib_module_names:
+        return False
+    top = sys.modules.get(parts[0])
+    spec = top.__spec__ if top is not None else importlib.machinery.PathFinder.find_spec(parts[0])
+    if len(parts) == 1:
+        return spec is None or spec.origin == str(path)
+    folder = str(path.parents[len(parts) - 2])
+    return spec is not None and folder in (spec.submodule_search_locations or ())
 
 
 def install_finder() -> FlowFinder:
@@ -109,15 +124,22 @@ def _below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
-            if not entry.name.startswith(".") and entry.name not in LEFT_OUT:
+            if not _is_left_out(entry):
                 found += _below(entry)
         elif any(entry.match(pattern) for pattern in PATTERNS):
             found.append(entry)
     return found
 
 
-def import_flow_file(path: Path, root: Path, collection: Collection) -> FlowFile:
+def _is_left_out(folder: Path) -> bool:
+    """Return whether a folder holds no flow files: it is hidden, made by a tool, or a virtual environment."""
+    return folder.name.startswith(".") or folder.name in LEFT_OUT or (folder / "pyvenv.cfg").is_file()
+
+
+def import_flow_file(path: Path, root: Path, collection: Collection, written: Collection | None = None) -> FlowFile:
     """Import a flow file, and before it the ``flowconf.py`` of its folder and of those above.
+
+    ``written`` is what bare decorators collect into, where that is another collection.
 
     Raises:
         CollectError: when a file cannot be read or imported, with the user's own frames.
@@ -125,10 +147,21 @@ def import_flow_file(path: Path, root: Path, collection: Collection) -> FlowFile
     path, root = path.resolve(), root.resolve()
     if str(root) not in sys.path:
         sys.path.append(str(root))
-    confs = [_imported(conf, root, collection).module for conf in _confs_above(path, root) if conf != path]
-    file = _imported(path, root, collection)
+    confs = [_imported(conf, root, collection, written).module for conf in _confs_above(path, root) if conf != path]
+    file = _imported(path, root, collection, written)
     collection.outer[file.module] = tuple(reversed(confs))
     return file
+
+
+def keep_module(module: ModuleType, collection: Collection, written: Collection | None = None) -> FlowFile:
+    """Keep what is written at the top level of a module that is imported."""
+    name = module.__name__
+    bare = list(written.at(name).values()) if written is not None else []
+    for thing in [*bare, *vars(module).values()]:
+        definition = definition_of(thing)
+        if definition is not None and definition.module == name and not definition.scope:
+            collection.keep(definition)
+    return FlowFile(path=Path(str(getattr(module, "__file__", None) or name)), module=name)
 
 
 def _confs_above(path: Path, root: Path) -> list[Path]:
@@ -137,24 +170,21 @@ def _confs_above(path: Path, root: Path) -> list[Path]:
     return [folder / CONF for folder in reversed(folders) if (folder / CONF).is_file()]
 
 
-def _imported(path: Path, root: Path, collection: Collection) -> FlowFile:
+def _imported(path: Path, root: Path, collection: Collection, written: Collection | None) -> FlowFile:
     if path.suffix != ".py":
         raise CollectError(f"{shown_value(path.name)} is not a Python file", hint="a flow file ends in .py")
-    finder = install_finder()
-    name = finder.name_for(path, root)
+    name = install_finder().name_for(path, root)
     try:
         module = importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:
+    except BaseException as error:  # the file is its user's code, and may raise anything
         # A module that failed halfway must not leave half of its definitions behind.
-        collection.forget(name)
+        for one in (collection, written):
+            if one is not None:
+                one.forget(name)
         raise _import_failed(path, error) from error
-    for thing in list(vars(module).values()):
-        definition = definition_of(thing)
-        if definition is not None and definition.module == name and not definition.scope:
-            collection.keep(definition)
-    return FlowFile(path=path, module=name)
+    return keep_module(module, collection, written)
 
 
 def _import_failed(path: Path, error: BaseException) -> Exception:
@@ -211,9 +241,3 @@ def implicit_workflow(file: FlowFile, steps: Sequence[Definition]) -> WorkflowDe
         module=file.module,
         steps=tuple(steps),
     )
-
-
-def conf_modules(collection: Collection) -> list[ModuleType]:
-    """Return the imported ``flowconf.py`` modules, outermost first; they may hold hooks."""
-    names = dict.fromkeys(name for outer in collection.outer.values() for name in reversed(outer))
-    return [sys.modules[name] for name in names if name in sys.modules]
