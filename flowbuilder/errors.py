@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
+LONG = 10_000
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -26,18 +28,33 @@ def shown(text: object, limit: int = 200) -> str:
 
     Line breaks are escaped too, so a name can never start a line of its own.
     """
-    raw = text if isinstance(text, str) else str(text)
+    raw = text if isinstance(text, str) else _text_of(text, str)
     cut = raw if len(raw) <= limit else raw[: limit - 1] + "…"
     return "".join(c if c.isprintable() and c not in BIDI_CONTROLS else _escape(c) for c in cut)
 
 
 def shown_value(value: object, limit: int = 120) -> str:
     """Return ``repr(value)`` fit for a terminal, whatever a broken ``__repr__`` does."""
+    return shown(_text_of(value, repr if _length(value) <= LONG else _short_repr), limit)
+
+
+def _text_of(value: object, text: Callable[[Any], str]) -> str:
     try:
-        text = repr(value)
-    except Exception as error:  # a user's __repr__ may raise anything, and this is the message about it
-        text = f"<unprintable {type(value).__name__}: {type(error).__name__}>"
-    return shown(text, limit)
+        return text(value)
+    except Exception as error:  # a user's __str__ or __repr__ may raise anything, and this is the message about it
+        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, str | bytes | list | tuple | set | frozenset | dict) else 0
+
+
+def _short_repr(value: Any) -> str:
+    """Return the beginning of a long value's repr: all of it may take minutes, and is thrown away."""
+    if isinstance(value, str | bytes):
+        return repr(value[:LONG]) + "…"
+    items = list(islice(value.items() if isinstance(value, dict) else value, LONG))
+    return f"{type(value).__name__} of {len(value)} items: {items!r}"
 
 
 def _escape(char: str) -> str:
@@ -46,6 +63,8 @@ def _escape(char: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three known names that look like ``name``."""
+    import difflib  # only where there is a mistake to help with
+
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
 
 
