@@ -110,7 +110,7 @@ VALUES = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(st.characters())
-    | st.binary()
+    | st.binary(),
     | st.just(10**9999),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
     max_leaves=8,
@@ -121,6 +121,11 @@ VALUES = st.recursive(
 def test_whatever_a_step_returned_becomes_json(value: object) -> None:
     text = json.dumps(step("a", raw_value=value).to_dict(), allow_nan=False)
     assert json.loads(text)["name"] == "a"
+
+
+def test_a_number_with_more_digits_than_python_writes_becomes_json() -> None:
+    told = json.loads(json.dumps(step("a", raw_value=[10**9999, 7]).to_dict()))
+    assert told["value"] == ["<unprintable int: ValueError>", 7]
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))
