@@ -1,0 +1,75 @@
+"""What type checkers make of the decorators: the function's own type, and nothing less."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any, assert_type
+
+from flowbuilder import (
+    Context,
+    FlowBuilder,
+    ParallelConfig,
+    Registry,
+    Retry,
+    StepResult,
+    WorkflowDefinition,
+    provider,
+    step,
+    workflow,
+)
+
+flows = Registry()
+
+
+@step
+def rows(root: str, limit: int = 3) -> list[int]:
+    return [limit] * len(root)
+
+
+@step(retries=Retry(2, on=(OSError,)), timeout=timedelta(minutes=1), tags=("io",), each={"row": rows}, after=[rows])
+async def fetch(row: int, *, ctx: Context) -> bytes:
+    return bytes(row)
+
+
+@flows.step(needs={"data": "rows"}, when=lambda data: bool(data), on_error="continue", executor="process")
+def total(data: list[int]) -> int:
+    return sum(data)
+
+
+@provider
+def api(url: str = "") -> Iterator[str]:
+    yield url
+
+
+@provider(name="other")
+async def other_api() -> AsyncIterator[str]:
+    yield ""
+
+
+@workflow(priority=5, steps=[rows], config=ParallelConfig(max_concurrency=4))
+def report(total: int, rows: StepResult[list[int]]) -> str:
+    assert_type(rows.value, list[int])
+    return str(total)
+
+
+# A decorated function is called, and refused, as if there were no decorator.
+assert_type(rows("a"), list[int])
+assert_type(rows(root="a", limit=2), list[int])
+assert_type(total([1]), int)
+assert_type(api(), Iterator[str])
+assert_type(other_api(), AsyncIterator[str])
+
+
+async def awaited(ctx: Context) -> None:
+    assert_type(await fetch(1, ctx=ctx), bytes)
+
+
+coroutine: Callable[..., Coroutine[Any, Any, bytes]] = fetch
+plain: Callable[[str, int], list[int]] = rows
+made: partial[list[int]] = step(name="orders")(partial(rows, "orders"))
+
+flow = FlowBuilder("etl").step(rows).parallel(total).then(fetch, each={"row": rows}).with_config(ParallelConfig())
+assert_type(flow, FlowBuilder)
+assert_type(flow.build(), WorkflowDefinition)
