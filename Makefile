@@ -1,11 +1,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test demo docs bench check clean
+.PHONY: test coverage demo docs bench check clean
 
-# Install into .venv and run the tests.
+# Install into .venv and run the tests; `make coverage` then says what they reached.
 test: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+
+coverage: .venv/ready
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include=flowbuilder/engine/schedule.py --fail-under=100
 
 # Install into .venv and run the main job on real input: the standard library of this Python.
 demo: .venv/ready

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from flowbuilder.declare.builder import FlowBuilder
 from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.definitions import WorkflowDefinition
+from flowbuilder.declare.signature import default_of, read_signature
 from flowbuilder.declare.validate import checked_name
-from flowbuilder.errors import DefinitionError, shown_value
+from flowbuilder.errors import DefinitionError, InputError, shown, shown_value
 from flowbuilder.results import RunResult, StepResult
-from flowbuilder.runner import arun, run
+from flowbuilder.runner import arun, refuse_running_loop, run
 
 __all__ = ["ParallelConfig", "ParallelExecutor", "ParallelResults", "ParallelStep"]
 
@@ -67,23 +69,33 @@ class ParallelExecutor:
         Raises:
             FlowBuilderError: for a wrong step, two of one name, or a parameter without a value.
         """
-        flow = _flow(steps)
-        return _results(await arun(flow, params=context, config=self.config) if flow else None)
+        return await self._execute(steps, context)
 
     def execute_sync(self, steps: Steps, context: Mapping[str, Any] | None = None) -> ParallelResults:
         """Do the same from a program without a loop."""
-        flow = _flow(steps)
-        return _results(run(flow, params=context, config=self.config) if flow else None)
+        refuse_running_loop("execute_sync", "executor.execute")
+        return self._execute_sync(steps, context)
 
     async def execute_with_monitoring(self, steps: Steps, context: Mapping[str, Any] | None = None) -> ParallelResults:
         """Do the same as ``execute`` with live progress printed to stderr."""
-        flow = _flow(steps)
-        return _results(await arun(flow, params=context, config=self.config, plugins=_monitor()) if flow else None)
+        return await self._execute(steps, context, _monitor())
 
     def execute_with_monitoring_sync(self, steps: Steps, context: Mapping[str, Any] | None = None) -> ParallelResults:
         """Do the same as ``execute_sync`` with live progress printed to stderr."""
-        flow = _flow(steps)
-        return _results(run(flow, params=context, config=self.config, plugins=_monitor()) if flow else None)
+        refuse_running_loop("execute_with_monitoring_sync", "executor.execute_with_monitoring")
+        return self._execute_sync(steps, context, _monitor())
+
+    async def _execute(
+        self, steps: Steps, context: Mapping[str, Any] | None, plugins: Sequence[Any] = ()
+    ) -> ParallelResults:
+        flow = _flow(steps, context or {})
+        return _results(await arun(flow, config=self.config, plugins=plugins) if flow else None)
+
+    def _execute_sync(
+        self, steps: Steps, context: Mapping[str, Any] | None, plugins: Sequence[Any] = ()
+    ) -> ParallelResults:
+        flow = _flow(steps, context or {})
+        return _results(run(flow, config=self.config, plugins=plugins) if flow else None)
 
 
 def _monitor() -> Sequence[Any]:
@@ -92,16 +104,37 @@ def _monitor() -> Sequence[Any]:
     return [Monitor()]
 
 
-def _flow(steps: Steps) -> WorkflowDefinition | None:
+def _flow(steps: Steps, context: Mapping[str, Any]) -> WorkflowDefinition | None:
     builder = FlowBuilder("parallel")
-    count = 0
-    for one in steps:
-        step = ParallelStep(*one) if isinstance(one, tuple) else one
+    given = list(steps)
+    unused = set(context)
+    for one in given:
+        step = ParallelStep(*one) if isinstance(one, tuple) and len(one) == 2 else one
         if not isinstance(step, ParallelStep):
             raise DefinitionError("this is no ParallelStep", got=shown_value(one), allowed="ParallelStep or (name, fn)")
-        builder.step(step.fn, name=step.name)
-        count += 1
-    return builder.build() if count else None
+        settled = _settled(step, context)
+        unused -= settled.keys()
+        builder.step(partial(step.fn, **settled), name=step.name)
+    if unused:
+        name = min(unused)
+        raise InputError(f"the context has a value for {shown(name)!r}, which no function takes")
+    return builder.build() if given else None
+
+
+def _settled(step: ParallelStep, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all arguments of a function, so that nothing declared elsewhere is taken for one of them."""
+    found: dict[str, Any] = {}
+    for parameter in read_signature(step.fn, None).parameters:
+        if parameter.name in context:
+            found[parameter.name] = context[parameter.name]
+        elif parameter.has_default:
+            found[parameter.name] = default_of(step.fn, parameter.name)
+        elif parameter.name != "ctx":
+            raise InputError(
+                f"{shown(step.name)!r} needs {parameter.name!r}, and the context has no value for it",
+                hint=f'context={{"{parameter.name}": …}}',
+            )
+    return found
 
 
 def _results(result: RunResult[Any] | None) -> ParallelResults:

@@ -23,7 +23,7 @@ from flowbuilder.engine.execute import Stop, execute
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.lanes.factories import BUILT_IN_LANES
 from flowbuilder.engine.views import RunInfo
-from flowbuilder.errors import InsideLoopError
+from flowbuilder.errors import DefinitionError, InsideLoopError, shown_value
 from flowbuilder.host import executors_of, make_host, modules_of
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.plan import Plan
@@ -82,7 +82,7 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
     """
     _refuse_unknown("run", words, SyncRunWords)
     refuse_running_loop("run", "flowbuilder.arun")
-    backend = words.pop("backend", "asyncio")
+    backend = checked_backend(words.pop("backend", "asyncio"))
     plan, host = _planned(workflow, words)
     result, interrupted = run_planned(
         plan, host, config=words.get("config"), seed=words.get("seed", 0), backend=backend
@@ -183,6 +183,17 @@ def factories(host: pluggy.PluginManager) -> dict[str, LaneFactory]:
         PluginError: when a plugin offers a name that is taken.
     """
     return executors_of(host, BUILT_IN_LANES)
+
+
+def checked_backend(backend: object) -> Backend:
+    """Return the name of an event loop's library, if it is one that is known.
+
+    Raises:
+        DefinitionError: when it is not.
+    """
+    if backend not in ("asyncio", "trio"):
+        raise DefinitionError("backend= is unknown", got=shown_value(backend), allowed='"asyncio" or "trio"')
+    return "trio" if backend == "trio" else "asyncio"
 
 
 def refuse_running_loop(name: str, instead: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
-from flowbuilder.engine.wakeup import Wakeup
+from flowbuilder.engine.wakeup import Wakeup, without_loop
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Aside(Generic[T]):
 
     async def __call__(self) -> T:
         """Start the call and return what it returns, or raise what it raises."""
-        variables = copy_context()
+        variables = without_loop(copy_context())
         threading.Thread(target=variables.run, args=(self._work,), name="flowbuilder-aside", daemon=True).start()
         try:
             while not self._ended:

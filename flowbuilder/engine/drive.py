@@ -19,7 +19,7 @@ from flowbuilder.engine.engine import Engine, Limits
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import RunInfo
-from flowbuilder.engine.wakeup import Wakeup
+from flowbuilder.engine.wakeup import Wakeup, without_loop
 from flowbuilder.engine.watchdog import Watchdog
 from flowbuilder.results import Status
 
@@ -65,7 +65,7 @@ class Driver:
         # A limit that is no tighter than the one of all runs needs no counting.
         limit = own if own is not None and (of_all is None or own < of_all) else None
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit)
-        conduct = Conduct(self._engine, info, share, variables or copy_context(), self._wakeup.call_soon)
+        conduct = Conduct(self._engine, info, share, without_loop(variables or copy_context()), self._wakeup.call_soon)
         self._conducts.add(conduct)
         self._new.append(conduct)
         self._wakeup.notify()

@@ -79,8 +79,11 @@ class Ending:
         )
         self._schedule.wait(unit, held=held)
         # An overdue thread is waited for first: no attempt starts while it lives.
-        if not held:
+        if not held and delay:
             self._state.shared.at(time.monotonic() + delay, lambda: self._schedule.due(unit))
+        elif not held:
+            # At once, and not by the clock, which would leave the order to chance.
+            self._schedule.due(unit)
 
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
         unit = attempt.unit

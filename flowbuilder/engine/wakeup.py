@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import Context
 
 import anyio
 import sniffio
@@ -52,3 +53,9 @@ def call_soon() -> Callable[[Callable[[], None]], object]:
     import asyncio
 
     return asyncio.get_running_loop().call_soon_threadsafe
+
+
+def without_loop(variables: Context) -> Context:
+    """Return context variables for any thread, that do not say that an event loop runs in it."""
+    variables.run(sniffio.current_async_library_cvar.set, None)
+    return variables
