@@ -22,6 +22,7 @@ from flowbuilder.errors import StepCancelledError
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
 from tests.conftest import InLoop
+from tests.engine.endings import assert_each_step_ended_once
 
 LONG = 6.0
 
@@ -310,26 +311,6 @@ def busy_flow(choose: random.Random) -> Any:
             flow.step(body, name=name, after=after, retries=retries, on_error=on_error, timeout=5)
         names.append(name)
     return flow.build()
-
-
-def assert_each_step_ended_once(recorder: Recorder) -> None:
-    """Assert for each step and item that was told of the order start, then exactly one end."""
-    ends: dict[str, str] = {}
-    started: set[str] = set()
-    (result,) = recorder.runs
-    for line in recorder.told[1:-1]:
-        word, name = line.split(" ")[:2]
-        assert name not in ends, f"{line!r} comes after {ends[name]!r}"
-        if word in ("start", "retry"):
-            started.add(name)
-            continue
-        ends[name] = line
-        # A mapped step as a whole starts, and is skipped when its items were for a cause above them.
-        is_whole = name in result.steps and result.steps[name].items is not None
-        assert is_whole or (name in started) == (word != "skip"), line
-    assert started | set(result.steps) <= ends.keys()
-    assert recorder.told[0].startswith("run_start")
-    assert recorder.told[-1].startswith("run_finish")
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -107,7 +107,7 @@ def test_a_killed_worker_is_replaced_for_the_retry(collect: Collect, backend: Ba
     mark = Path(sys.modules[flows.steps["dies_once"].module].__file__ or "").with_name("mark")
     result = run("dies_once", registry=flows, params={"mark": mark}, backend=backend, plugins=[recorder])
     assert result.value != os.getpid()
-    assert recorder.of("dies_once")[1:5] == [
+    assert recorder.of("dies_once") == [
         "start dies_once 1", "retry dies_once 1 WorkerDiedError", "start dies_once 2", "finish dies_once",
     ]  # fmt: skip
 
@@ -219,7 +219,7 @@ def test_a_process_step_is_killed_when_its_run_is_cancelled(
 
     in_loop(main)
     assert recorder.runs[0].steps["endless"].status is Status.CANCELLED
-    assert recorder.of("endless")[1:3] == ["start endless 1", "error endless cancelled"]
+    assert recorder.of("endless") == ["start endless 1", "error endless cancelled"]
     assert gone([int(file.read_text())])
 
 

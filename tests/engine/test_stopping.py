@@ -117,22 +117,21 @@ def test_a_mapped_step_that_was_cancelled_midway_says_so(backend: Backend) -> No
     assert [str(item.status) for item in result.steps["waits"].items or ()] == ["cancelled", "cancelled"]
 
 
-def test_a_step_that_ended_well_while_the_run_was_stopped_keeps_its_value(backend: Backend) -> None:
-    failed = threading.Event()
+def test_a_step_that_ended_well_while_the_run_was_stopped_keeps_its_value(backend: Backend, recorder: Recorder) -> None:
+    running = threading.Barrier(2)
 
     def plain() -> str:
-        failed.wait(5)
-        time.sleep(0.05)
+        running.wait(5)
+        while "error broken failed" not in recorder.told:
+            time.sleep(0.001)
         return "a value"
 
     def broken() -> None:
-        try:
-            raise ValueError("no")
-        finally:
-            failed.set()
+        running.wait(5)
+        raise ValueError("no")
 
     flow = FlowBuilder("fast").step(plain).step(broken).build()
-    result = run(flow, config=ParallelConfig(fail_fast=True), backend=backend)
+    result = run(flow, config=ParallelConfig(fail_fast=True), backend=backend, plugins=[recorder])
     assert result.steps["plain"].value == "a value"
 
 
@@ -159,23 +158,22 @@ def test_a_thread_that_does_not_ask_is_left_behind_after_the_grace_period(backen
     assert recorder.of("stuck") == ["start stuck 1", "error stuck cancelled"]
 
 
-def test_no_rescue_and_no_retry_starts_after_the_stop(backend: Backend) -> None:
-    failed, calls = threading.Event(), list[str]()
+def test_no_rescue_and_no_retry_starts_after_the_stop(backend: Backend, recorder: Recorder) -> None:
+    running, calls = threading.Barrier(3), list[str]()
 
-    def late(ctx: Context) -> None:
-        failed.wait(5)
-        time.sleep(0.05)
+    def late() -> None:
+        running.wait(5)
+        while "error broken failed" not in recorder.told:
+            time.sleep(0.001)
         raise OSError("late")
 
     def broken() -> None:
-        try:
-            raise ValueError("no")
-        finally:
-            failed.set()
+        running.wait(5)
+        raise ValueError("no")
 
     flow = FlowBuilder("fast").step(broken)
     flow.step(late, name="rescued", on_error=lambda error: calls.append("rescue")).step(late, name="retried", retries=5)
-    result = run(flow.build(), config=ParallelConfig(fail_fast=True), backend=backend)
+    result = run(flow.build(), config=ParallelConfig(fail_fast=True), backend=backend, plugins=[recorder])
     assert calls == []
     assert [str(step.status) for step in result.steps.values()] == ["failed", "failed", "failed"]
     assert result.steps["retried"].attempts == 1

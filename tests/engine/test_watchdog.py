@@ -21,7 +21,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("kind", ["loop", "inline"])
+@pytest.mark.parametrize(("backend", "kind"), [("asyncio", "loop"), ("trio", "loop"), ("asyncio", "inline")])
 def test_a_body_that_blocks_the_loop_is_named_while_it_does(
     backend: Backend, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
@@ -52,7 +52,7 @@ def test_steps_that_wait_or_compute_elsewhere_are_not_named(backend: Backend, ca
         await anyio.sleep(1.7)
 
     flow = FlowBuilder("fine").step(waits).step(lambda: time.sleep(1.7), name="sleeps").build()
-    result = run(flow, backend=backend)
+    result = run(flow)
     assert warnings_of(caplog) == []
     assert result.notes == ()
 
