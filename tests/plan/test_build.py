@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -232,3 +234,19 @@ def test_the_cost_of_a_step_does_not_grow_with_their_number() -> None:
     cost(100)
     small = min(cost(1000) for _ in range(3))
     assert cost(20_000) < 6 * small
+
+
+def test_a_step_takes_little_memory() -> None:
+    gc.collect()
+    tracemalloc.start()
+    builder = FlowBuilder("flow").step(lambda: 1, name="s0")
+    for number in range(1, 5000):
+        builder.step(after, name=f"s{number}", needs={"before": f"s{number - 1}"})
+    plan = Registry().plan(builder.build())
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / len(plan.steps) < 1400
+
+
+def after(before: int) -> int:
+    return before
