@@ -14,7 +14,6 @@ import flowbuilder
 from docs.docstrings import code, docstring_of, markdown_of
 from docs.signatures import decorator_of, signature_of
 from flowbuilder import errors, testing
-from flowbuilder.engine.lanes import base
 from flowbuilder.plan import plan
 
 GROUPS = {
@@ -23,6 +22,7 @@ GROUPS = {
     "Results": ("RunResult", "StepResult", "Status", "Section"),
     "Planning": ("Plan",),
     "For plugins": ("hookimpl", "RunInfo", "StepInfo", "Call", "Settings", "Terminal"),
+    "For executors of plugins": ("Lane", "Source", "Attempt", "LaneFactory"),
     "Definitions": ("Definition", "StepDefinition", "WorkflowDefinition", "ProviderDefinition", "Where"),
 }
 CLASS = r"<class '(?:\w+\.)*(\w+)'>"
@@ -31,11 +31,14 @@ OWN_WORDS = {
     "registry": "The default `Registry`: what bare `@step`, `@workflow` and `@provider` collect into.",
     "hookimpl": "The marker of a hook's implementation: `@hookimpl`. It takes the options of pluggy's markers, such as"
     " `trylast=True`.",
+    "LaneFactory": "What `flowbuilder_executors` gives for each name: a call that takes the most bodies to run at once,"
+    " or None for no limit, and returns a `Lane`.",
 }
 # Objects that a user is given and never makes.
-MADE_FOR_YOU = ("Call", "FlowTester", "Lane", "Terminal")
+MADE_FOR_YOU = ("Attempt", "Call", "FlowTester", "Lane", "Source", "Terminal")
 # What the engine asks of its own objects, and nobody else needs.
 INTERNAL = {
+    "Attempt": ("arguments", "leave", "start_clock", "is_left"),
     "ParallelConfig": ("over",),
     "Registry": ("at", "forget", "keep", "written_in", "step", "workflow", "provider"),
     "Terminal": ("move_to", "pass_on", "put"),
@@ -63,8 +66,6 @@ def api_page() -> str:
             lines += _entry(name, getattr(flowbuilder, name))
         if title == "Planning":
             lines += [line for thing in BEHIND_PLAN for line in _entry(thing.__name__, thing)]
-        if title == "For plugins":
-            lines += _entry("Lane", base.Lane)
     lines += ["## Errors", "", *_errors(), "## Testing", "", *_testing()]
     return "\n".join(lines).rstrip() + "\n"
 
