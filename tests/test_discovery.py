@@ -103,6 +103,11 @@ def test_the_root_is_the_nearest_folder_with_a_pyproject(folder: Path) -> None:
     assert find_root(file) == folder / "a"
 
 
+def test_without_a_pyproject_the_root_is_the_folder_itself(tmp_path: Path) -> None:
+    assert not any((one / "pyproject.toml").exists() for one in tmp_path.parents)
+    assert find_root(tmp_path / "flow_a.py") == tmp_path
+
+
 # Names.
 
 

@@ -275,6 +275,21 @@ def test_a_wrapper_that_cannot_be_one_is_refused() -> None:
     assert "wrapper" in text
 
 
+def test_a_plugin_that_was_half_taken_in_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = pluggy.PluginManager.register
+
+    def register(self: pluggy.PluginManager, plugin: Any, name: str) -> None:
+        taken(self, plugin, name)
+        raise pluggy.PluginValidationError(plugin, "first line\nlast line")
+
+    monkeypatch.setattr(pluggy.PluginManager, "register", register)
+    pm = make_host(entry_points=False)
+    with pytest.raises(PluginError) as caught:
+        pm.register(Heading())
+    assert str(caught.value) == "the plugin 'Heading' cannot be used\n  got: last line"
+    assert names(pm) == []
+
+
 def test_what_is_no_plugin_is_refused() -> None:
     assert refused(Heading) == (
         f"a plugin is a module or an object, not a class\n  got: <class '{__name__}.Heading'>\n  hint: Heading()"

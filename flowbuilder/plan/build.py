@@ -150,7 +150,8 @@ class _Builder:
             self._planned[definition] = self._provider(definition, binder)
         elif isinstance(definition, StepDefinition):
             self._planned[definition] = self._step(definition, binder)
-        elif isinstance(definition, WorkflowDefinition):
+        else:
+            assert isinstance(definition, WorkflowDefinition)
             self._planned[definition] = self._body(definition, binder)
         return list(binder.needed)
 
@@ -185,7 +186,7 @@ class _Builder:
             providers=_sources(Kind.PROVIDER, used),
             executor=self._executor(definition),
         )
-        self._checks.step(planned)
+        self._checks.step(planned, definition)
         return planned
 
     def _body(self, definition: WorkflowDefinition, binder: Binder) -> PlannedStep:

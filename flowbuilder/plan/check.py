@@ -33,11 +33,8 @@ class Checks:
                 allowed="a provider may request providers and inputs",
             )
 
-    def step(self, planned: PlannedStep) -> None:
+    def step(self, planned: PlannedStep, definition: StepDefinition) -> None:
         """Refuse an unknown executor, async functions of a plain step, and what cannot be sent to a worker."""
-        definition = planned.definition
-        if not isinstance(definition, StepDefinition):
-            return
         if planned.executor not in self._executors:
             raise UnknownNameError("executor", planned.executor, sorted(self._executors - {"loop"}), definition.where)
         for word, fn in (("when", definition.when), ("on_error", definition.on_error)):
