@@ -122,6 +122,8 @@ import anyio._backends._asyncio, anyio._backends._trio  # as a program would hav
 from flowbuilder import Registry
 from program import main
 
+# A program in the background of a shell would ignore Ctrl-C, and so would this one's children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 first, last, mode = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 flows = Registry()
 flows.collect("flow_steps.py")
