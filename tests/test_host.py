@@ -105,6 +105,11 @@ def test_a_left_out_plugin_is_not_even_imported(site: Path) -> None:
     assert "plug_loud" not in sys.modules
 
 
+def test_a_left_out_plugin_may_be_broken() -> None:
+    pm = make_host(names=["no:json"], entry_points=False)
+    assert pm.register(with_hook("flowbuilder_zzz", lambda self: 1), "json") is None
+
+
 def test_leaving_out_what_is_not_there_is_refused_with_the_nearest() -> None:
     text = refused(names=["no:duration"], entry_points=False)
     assert text == (
