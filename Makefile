@@ -32,10 +32,22 @@ docs: .venv/ready
 	$(BIN)/python -m docs.generate --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# Measure beside the standard library and peers, in an environment of its own; about ten minutes.
+bench: .venv-bench/ready
+	.venv-bench/bin/python -m tests.benchmarks
+
+.venv-bench/ready: pyproject.toml tests/benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --editable .
+	@while read -r peer; do \
+		.venv-bench/bin/pip install --quiet "$$peer" || echo "$$peer cannot be installed and is left out"; \
+	done < tests/benchmarks/peers.txt
+	touch $@
+
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv site dist build code-report.html
+	rm -rf .venv .venv-bench .bench site dist build code-report.html
