@@ -105,18 +105,20 @@ def find_flow_files(paths: Iterable[Path]) -> list[Path]:
     """Return files as they are given, and the flow files below each folder, sorted by path.
 
     Raises:
-        CollectError: for a path that does not exist.
+        CollectError: for a path that does not exist or cannot be read.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
-            found.update(dict.fromkeys(_below(path.resolve())))
-        elif path.is_file():
-            found[path.resolve()] = None
-        else:
+        try:
+            whole = path.resolve(strict=True)
+            found.update(dict.fromkeys(_below(whole) if whole.is_dir() else [whole]))
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL character
             raise CollectError(
                 f"there is no file or folder {shown_value(str(path))}", hint="paths are taken from the current folder"
-            )
+            ) from error
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+            what = getattr(error, "strerror", None) or error
+            raise CollectError(f"{shown_value(str(path))} cannot be read: {shown(what)}") from error
     return list(found)
 
 

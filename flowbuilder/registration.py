@@ -48,6 +48,8 @@ class Plugins(pluggy.PluginManager):
                 "a plugin is a module or an object, not a class", got=shown_value(plugin), hint=f"{plugin.__name__}()"
             )
         called = name or self.get_canonical_name(plugin)
+        if self.is_blocked(called):
+            return None
         if self.has_plugin(called) or self.is_registered(plugin):
             raise _taken(self, plugin, called)
         hooks = _check_hooks(self, plugin, called)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 import textwrap
 import threading
@@ -89,6 +90,14 @@ def collect(tmp_path: Path) -> Iterator[Collect]:
     table.clear()
     table.update(names)
     sys.path[:] = paths
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt this process, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Complaints(logging.Handler):

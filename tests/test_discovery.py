@@ -95,12 +95,42 @@ def test_a_path_that_is_not_there_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "flow_a.py/flow_b.py"])
+def test_what_can_be_no_path_is_refused(folder: Path, name: str) -> None:
+    written(folder, "flow_a.py")
+    with pytest.raises(CollectError) as caught:
+        find_flow_files([folder / name])
+    assert all(line.isprintable() for line in str(caught.value).splitlines())
+
+
+def test_links_that_name_each_other_are_refused(folder: Path) -> None:
+    (folder / "flow_a.py").symlink_to(folder / "flow_b.py")
+    (folder / "flow_b.py").symlink_to(folder / "flow_a.py")
+    with pytest.raises(CollectError, match=r"Symlink loop|Too many levels"):
+        find_flow_files([folder / "flow_a.py"])
+
+
+def test_a_folder_that_cannot_be_read_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(CollectError) as caught:
+        find_flow_files([folder])
+    assert str(caught.value) == f"'{folder}' cannot be read: Permission denied"
+
+
 def test_the_root_is_the_nearest_folder_with_a_pyproject(folder: Path) -> None:
     file = written(folder, "a/b/flow_a.py")
     assert find_root(file) == find_root(file.parent) == folder
     (folder / "pyproject.toml").unlink()
     (folder / "a" / "pyproject.toml").touch()
     assert find_root(file) == folder / "a"
+
+
+def test_without_a_pyproject_the_root_is_the_folder_itself(tmp_path: Path) -> None:
+    assert not any((one / "pyproject.toml").exists() for one in tmp_path.parents)
+    assert find_root(tmp_path / "flow_a.py") == tmp_path
 
 
 # Names.

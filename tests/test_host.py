@@ -105,6 +105,11 @@ def test_a_left_out_plugin_is_not_even_imported(site: Path) -> None:
     assert "plug_loud" not in sys.modules
 
 
+def test_a_left_out_plugin_may_be_broken() -> None:
+    pm = make_host(names=["no:json"], entry_points=False)
+    assert pm.register(with_hook("flowbuilder_zzz", lambda self: 1), "json") is None
+
+
 def test_leaving_out_what_is_not_there_is_refused_with_the_nearest() -> None:
     text = refused(names=["no:duration"], entry_points=False)
     assert text == (
@@ -273,6 +278,21 @@ def test_a_wrapper_that_cannot_be_one_is_refused() -> None:
     text = refused(with_hook("flowbuilder_configure", lambda self, config: 1, wrapper=True))
     assert text.startswith("the plugin 'Plugin' cannot be used\n  got: ")
     assert "wrapper" in text
+
+
+def test_a_plugin_that_was_half_taken_in_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = pluggy.PluginManager.register
+
+    def register(self: pluggy.PluginManager, plugin: Any, name: str) -> None:
+        taken(self, plugin, name)
+        raise pluggy.PluginValidationError(plugin, "first line\nlast line")
+
+    monkeypatch.setattr(pluggy.PluginManager, "register", register)
+    pm = make_host(entry_points=False)
+    with pytest.raises(PluginError) as caught:
+        pm.register(Heading())
+    assert str(caught.value) == "the plugin 'Heading' cannot be used\n  got: last line"
+    assert names(pm) == []
 
 
 def test_what_is_no_plugin_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -121,6 +122,8 @@ import anyio._backends._asyncio, anyio._backends._trio  # as a program would hav
 from flowbuilder import Registry
 from program import main
 
+# A program in the background of a shell would ignore Ctrl-C, and so would this one's children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 first, last, mode = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 flows = Registry()
 flows.collect("flow_steps.py")
@@ -215,8 +218,9 @@ def outcomes(folder: Path, mode: str, ranges: list[tuple[int, int]]) -> Iterator
 
 
 def assert_all_interrupted(folder: Path, mode: str, seeds: range) -> None:
-    middle = (seeds.start + seeds.stop) // 2
-    found = list(outcomes(folder, mode, [(seeds.start, middle), (middle, seeds.stop)]))
+    # Four at once: a program mostly waits, for its moment and for its steps to end.
+    cuts = [seeds.start + len(seeds) * part // 4 for part in range(5)]
+    found = list(outcomes(folder, mode, list(itertools.pairwise(cuts))))
     assert len(found) == len(seeds)
     wrong = [one for one in found if one["code"] != 2 or "Traceback" in one["err"] + one["out"]]
     wrong += [one for one in found if mode == "program" and one["err"]]

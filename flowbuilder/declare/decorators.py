@@ -162,7 +162,7 @@ def mark(fn: F, definition: Definition) -> F:
 def caller() -> FrameType | None:
     """Return the frame of whoever called the decorator."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the documented way to the caller
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("flowbuilder.declare"):
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("flowbuilder.declare"):
         frame = frame.f_back
     return frame
 
@@ -181,7 +181,7 @@ def _written(fn: Any, kind: str, frame: FrameType | None) -> Written:
             where=place,
             got=shown_value(fn),
             allowed="def or async def",
-            hint="wrap it in a def" if callable(fn) else "",
+            hint=_hint(fn, kind),
         )
     if isinstance(fn, functools.partial) and frame is not None and place is not None:
         # A partial is written where it is wrapped, not where the function inside it is.
@@ -190,6 +190,12 @@ def _written(fn: Any, kind: str, frame: FrameType | None) -> Written:
     where = Where(code.co_filename, code.co_firstlineno)
     scope = str(getattr(inner, "__qualname__", "")).rpartition(".")[0].removesuffix(".<locals>")
     return Written(where, str(getattr(inner, "__module__", "")), scope, read_signature(fn, where))
+
+
+def _hint(fn: Any, kind: str) -> str:
+    if isinstance(fn, str):
+        return f"a name is given so: @{kind}(name={shown_value(fn)})"
+    return "wrap it in a def" if callable(fn) else ""
 
 
 def _name_of(fn: Any, words: Mapping[str, Any], where: Where) -> str:

@@ -41,7 +41,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StepDefinition(Definition):
-    """A step as written; see ``@step`` for the words."""
+    """A step as written; see ``@step`` for the words. ``executor`` is None where it names none."""
 
     needs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     after: tuple[Any, ...] = ()
@@ -49,7 +49,7 @@ class StepDefinition(Definition):
     when: Callable[..., Any] | None = None
     retries: Retry = NO_RETRY
     timeout: float | None = None
-    executor: str = "thread"
+    executor: str | None = None
     resources: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     on_error: str | Callable[..., Any] = "fail"
     tags: tuple[str, ...] = ()

@@ -68,7 +68,8 @@ def read_signature(fn: Callable[..., Any], where: Where | None) -> Signature:
         flags = inner.__code__.co_flags
         return Signature(parameters, bool(flags & ASYNC_FLAGS), bool(flags & GENERATOR_FLAGS))
     is_async_generator = inspect.isasyncgenfunction(inner)
-    is_async = any(map(inspect.iscoroutinefunction, (outer, inner))) or is_async_generator
+    called = type(outer).__call__  # an object may be called as a function is
+    is_async = any(map(inspect.iscoroutinefunction, (outer, inner, called))) or is_async_generator
     return Signature(parameters, is_async, inspect.isgeneratorfunction(inner) or is_async_generator)
 
 

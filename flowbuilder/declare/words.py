@@ -180,7 +180,7 @@ def checked_retry(retries: Any, where: Where) -> Retry:
     return Retry(n) if n else NO_RETRY
 
 
-def checked_executor(executor: Any, signature: Signature, where: Where) -> str:
+def checked_executor(executor: Any, signature: Signature, where: Where) -> str | None:
     """Return ``executor=``; whether a plugin brings it is seen when a plan is made."""
     if signature.is_async:
         if executor is not None:
@@ -192,7 +192,7 @@ def checked_executor(executor: Any, signature: Signature, where: Where) -> str:
             )
         return "loop"
     if executor is None:
-        return "thread"
+        return None
     if not isinstance(executor, str) or not executor.strip() or executor == "loop":
         raise DefinitionError(
             "executor= is unknown",
@@ -204,7 +204,7 @@ def checked_executor(executor: Any, signature: Signature, where: Where) -> str:
     return executor
 
 
-def checked_step_timeout(timeout: Any, executor: str, where: Where) -> float | None:
+def checked_step_timeout(timeout: Any, executor: str | None, where: Where) -> float | None:
     """Return ``timeout=`` in seconds; an inline step can have none."""
     seconds = checked_timeout(timeout, where)
     if seconds is not None and executor == "inline":

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import Definition, ProviderDefinition, StepDefinition, WorkflowDefinition
-from flowbuilder.errors import CycleError, PlanError, shown_value
+from flowbuilder.errors import CycleError, PlanError, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
 from flowbuilder.plan.bind import Binder, Known
 from flowbuilder.plan.check import Checks
@@ -28,9 +28,9 @@ class PlanOptions:
     """How to plan.
 
     ``lenient`` leaves missing inputs for a picture to show; ``allow_unknown`` passes over values
-    for names that are no input, since they may be another workflow's; ``default_executor`` takes
-    the place of "thread"; ``executors`` are all known names; ``plugins`` are the modules of
-    plugins, whose definitions are in scope last.
+    for names that are no input, since they may be another workflow's; ``default_executor`` is
+    where plain steps run that name none; ``executors`` are all known names; ``plugins`` are the
+    modules of plugins, whose definitions are in scope last.
     """
 
     lenient: bool = False
@@ -146,11 +146,17 @@ class _Builder:
     def _plan_one(self, definition: Definition) -> list[Definition]:
         """Plan one definition and return those it waits for."""
         binder = Binder(self._known, definition)
+        if self._checks.is_passed_by(definition):
+            self._known.warnings.append(
+                f"{shown(definition.name)}: a decorator stands above FlowBuilder's own and is passed by; put it below"
+                f" ({definition.where})"
+            )
         if isinstance(definition, ProviderDefinition):
             self._planned[definition] = self._provider(definition, binder)
         elif isinstance(definition, StepDefinition):
             self._planned[definition] = self._step(definition, binder)
-        elif isinstance(definition, WorkflowDefinition):
+        else:
+            assert isinstance(definition, WorkflowDefinition)
             self._planned[definition] = self._body(definition, binder)
         return list(binder.needed)
 
@@ -185,7 +191,7 @@ class _Builder:
             providers=_sources(Kind.PROVIDER, used),
             executor=self._executor(definition),
         )
-        self._checks.step(planned)
+        self._checks.step(planned, definition)
         return planned
 
     def _body(self, definition: WorkflowDefinition, binder: Binder) -> PlannedStep:
@@ -205,8 +211,9 @@ class _Builder:
 
     def _executor(self, definition: StepDefinition) -> str:
         default = self._options.default_executor
-        is_replaced = definition.executor == "thread" and not (default == "inline" and definition.timeout)
-        return default if is_replaced else definition.executor
+        if default == "inline" and definition.timeout:
+            default = "thread"  # nothing can watch a step on the loop thread
+        return definition.executor or default
 
 
 def _sources(kind: Kind, bindings: Sequence[Binding]) -> tuple[str, ...]:

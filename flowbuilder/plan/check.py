@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowbuilder.declare.definitions import ProviderDefinition, StepDefinition
+from flowbuilder.declare.definitions import ATTRIBUTE, Definition, ProviderDefinition, StepDefinition
 from flowbuilder.declare.signature import read_signature, unwrapped
 from flowbuilder.declare.words import refuse_uneven
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
@@ -33,11 +34,8 @@ class Checks:
                 allowed="a provider may request providers and inputs",
             )
 
-    def step(self, planned: PlannedStep) -> None:
+    def step(self, planned: PlannedStep, definition: StepDefinition) -> None:
         """Refuse an unknown executor, async functions of a plain step, and what cannot be sent to a worker."""
-        definition = planned.definition
-        if not isinstance(definition, StepDefinition):
-            return
         if planned.executor not in self._executors:
             raise UnknownNameError("executor", planned.executor, sorted(self._executors - {"loop"}), definition.where)
         for word, fn in (("when", definition.when), ("on_error", definition.on_error)):
@@ -55,6 +53,14 @@ class Checks:
             )
         if planned.executor == "process":
             self._sendable(planned, definition)
+
+    def is_passed_by(self, definition: Definition) -> bool:
+        """Return whether a decorator stands above FlowBuilder's own, so that what it does is never done."""
+        fn: Any = definition.fn
+        if definition.scope or not isinstance(fn, types.FunctionType):
+            return False
+        found = getattr(sys.modules.get(definition.module), fn.__name__, None)
+        return found is not fn and getattr(found, ATTRIBUTE, None) is definition and _is_same(found, fn)
 
     def _sendable(self, planned: PlannedStep, definition: StepDefinition) -> None:
         why, hint = _unsendable(unwrapped(definition.fn)) if definition.fn else ("", "")

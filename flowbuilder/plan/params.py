@@ -116,7 +116,5 @@ def _values(data: dict[str, Any]) -> Iterator[tuple[str, Any, int]]:
     while waiting:
         name, value, depth = waiting.pop()
         yield name, value, depth - (0 if isinstance(value, dict | list) else 1)
-        if depth > MOST_DEPTH + 1:
-            return
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         waiting.extend((name, one, depth + 1) for one in inner)

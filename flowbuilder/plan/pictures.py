@@ -105,8 +105,7 @@ def explanation(plan: Pictured) -> str:
         lines += ["", f"batch {number}"]
         for name in batch:
             lines += _step_lines(plan, plan.by_name[name])
-    if plan.critical_path:
-        lines += ["", "longest chain: " + " → ".join(map(shown, plan.critical_path))]
+    lines += ["", "longest chain: " + " → ".join(map(shown, plan.critical_path))]
     lines += [f"warning: {text}" for text in plan.warnings]
     return "\n".join(lines) + "\n"
 

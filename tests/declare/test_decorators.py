@@ -85,7 +85,7 @@ def test_a_definition_says_name_place_summary_and_parameters() -> None:
     assert (definition.where.file, definition.where.line) == (str(HERE), line_of(load))
     assert definition.summary == "Load the rows."
     assert [(one.name, one.has_default) for one in definition.parameters] == [("path", False), ("limit", True)]
-    assert (definition.module, definition.scope, definition.executor) == (__name__, "", "thread")
+    assert (definition.module, definition.scope, definition.executor) == (__name__, "", None)
 
 
 def test_a_name_replaces_the_functions_name() -> None:
@@ -200,6 +200,13 @@ REFUSED = [
     (
         lambda: make_provider(property(load)),  # type: ignore[arg-type]  # that is the point
         "only a function can be a provider\n  got: {property}\n  allowed: def or async def",
+    ),
+    (
+        lambda: make_step("load"),  # type: ignore[arg-type]  # that is the point
+        (
+            "only a function can be a step\n  got: 'load'\n  allowed: def or async def"
+            "\n  hint: a name is given so: @step(name='load')"
+        ),
     ),
     (
         lambda: make_step(len),

@@ -211,7 +211,7 @@ def test_a_literal_list_is_kept_as_it_is_now() -> None:
 def test_none_stands_for_a_word_left_out() -> None:
     made = declared(name=None, needs=None, each=None, when=None, timeout=None, executor=None)
     assert (made.name, dict(made.needs), dict(made.each)) == ("clean", {}, {})
-    assert (made.when, made.timeout, made.executor) == (None, None, "thread")
+    assert (made.when, made.timeout, made.executor) == (None, None, None)
 
 
 def test_a_workflow_keeps_its_words() -> None:

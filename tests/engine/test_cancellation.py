@@ -332,6 +332,7 @@ def test_at_any_moment_every_step_ends_exactly_once(in_loop: InLoop, recorder: R
 # By a signal.
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_a_run_and_run_raises_keyboard_interrupt(
     backend: Backend, recorder: Recorder, cleaned: list[str], number: signal.Signals

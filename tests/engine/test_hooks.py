@@ -11,11 +11,24 @@ from dataclasses import FrozenInstanceError
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from flowbuilder import Context, FlowBuilder, ParallelConfig, RunInfo, RunResult, StepInfo, StepResult, hookimpl, run
+from flowbuilder import (
+    Context,
+    FlowBuilder,
+    ParallelConfig,
+    RunInfo,
+    RunResult,
+    StepInfo,
+    StepResult,
+    arun,
+    hookimpl,
+    run,
+)
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
+from tests.conftest import InLoop
 
 
 def small_flow() -> Any:
@@ -247,10 +260,10 @@ def test_no_new_step_starts_while_the_queue_of_hooks_is_long_and_nothing_deadloc
         started[0] += 1
 
     def releases() -> None:
-        seen = -1
-        while seen != started[0]:
+        seen = 0
+        while not seen or seen != started[0]:
             seen = started[0]
-            time.sleep(0.2)
+            time.sleep(0.3)
         standing.append(seen)
         release.set()
 
@@ -287,6 +300,33 @@ def test_five_thousand_steps_with_a_watcher_that_is_slower_than_the_bodies_all_e
               executor=None if kind == "loop" else kind)  # fmt: skip
     run(flow.build(), params={"numbers": list(range(5_000))}, backend=backend, plugins=[Slow()]).raise_for_errors()
     assert len(heard) == 5_001
+
+
+@pytest.mark.parametrize("hook", ["step_start", "run_finish"])
+def test_a_hook_that_hangs_does_not_keep_a_cancelled_run_beyond_its_grace_period(in_loop: InLoop, hook: str) -> None:
+    hanging, release = threading.Event(), threading.Event()
+
+    def hangs(self: object) -> None:
+        hanging.set()
+        release.wait(30)
+
+    async def looped() -> None:
+        await anyio.sleep(30 if hook == "step_start" else 0)
+
+    plugin = type("Hangs", (), {f"flowbuilder_{hook}": hookimpl(hangs)})()
+    flow = FlowBuilder("hangs").step(looped).with_config(ParallelConfig(grace=0.2)).build()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: arun(flow, plugins=[plugin]))
+            await anyio.to_thread.run_sync(hanging.wait, 5)
+            group.cancel_scope.cancel()
+
+    started = time.monotonic()
+    in_loop(main)
+    took = time.monotonic() - started
+    release.set()
+    assert took < 5
 
 
 def test_a_hook_may_run_a_workflow_of_its_own(backend: Backend) -> None:

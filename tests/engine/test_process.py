@@ -518,7 +518,7 @@ LOADED = """
 import sys
 from flowbuilder import FlowBuilder, run
 run(FlowBuilder("one").step(lambda: 1, name="one").build())
-print(*(name for name in sys.modules if "multiprocessing" in name or "flowbuilder.engine.worker" in name))
+print(*(name for name in sys.modules if name.startswith("flowbuilder") and ("worker" in name or "process" in name)))
 """
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import (
+    Annotated,
+    Any,
     Literal,
 )
 from uuid import UUID
 
+import attrs
+import msgspec
 import pytest
+from typing_extensions import TypeAliasType
 
+from flowbuilder.plan.annotations import Annotations, bare, field_names
 from flowbuilder.plan.convert import Text
-from tests.plan.samples import Client, Colour, Machine, Model, Part, Point, refused
+from tests.plan.samples import Client, Colour, Machine, Model, Part, Point, Wheel, refused
 
 
 @pytest.mark.parametrize(
@@ -51,3 +57,45 @@ from tests.plan.samples import Client, Colour, Machine, Model, Part, Point, refu
 )
 def test_messages_tell_what_to_type(text: str, annotation: object, line: str) -> None:
     assert line in str(refused(Text(text, "-P"), annotation)) + "\n"
+
+
+def test_an_alias_is_what_it_stands_for() -> None:
+    whole = TypeAliasType("whole", int)
+    again: Any = TypeAliasType("again", whole)
+    assert bare(Annotated[again, "why"]) is int
+
+
+def test_an_alias_that_names_itself_may_be_anything() -> None:
+    class TypeAliasType:
+        @property
+        def __value__(self) -> Any:
+            return self
+
+    assert bare(TypeAliasType()) is Any
+
+
+def test_fields_of_every_kind_of_record_are_found() -> None:
+    @attrs.define
+    class Attrs:
+        size: int
+        _hidden: int = attrs.field(init=False, default=1)
+
+    class Struct(msgspec.Struct):
+        size: int
+
+    assert field_names(Attrs) == field_names(Struct) == ("size",)
+    assert field_names(Wheel) == ("size", "name")
+    assert field_names(Point) == ("x", "y")
+    assert field_names(int) is None
+
+
+def test_annotations_of_a_function_are_read_once() -> None:
+    def plain(a: int) -> None: ...
+
+    annotations = Annotations()
+    assert (annotations.of(plain, "a"), annotations.of(plain, "return")) == (int, type(None))
+    plain.__annotations__ = {"a": str}
+    assert annotations.of(plain, "a") is int
+    assert annotations.of(plain, "b") is None
+    assert annotations.of(lambda a: a, "a") is None
+    assert annotations.of(None, "a") is None

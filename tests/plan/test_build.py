@@ -108,6 +108,10 @@ def test_each_step_is_planned_once_however_often_it_is_needed() -> None:
     assert plan.by_name["d"].upstream == ("b", "c", "a")
 
 
+def test_a_step_may_be_added_before_those_it_needs() -> None:
+    assert steps(Registry().plan(wired({"c": ["b"], "b": ["a"], "a": []}))) == ["a", "b", "c"]
+
+
 def test_two_steps_of_one_name_are_told_apart_by_their_modules() -> None:
     flows = Registry(lexical=True)
     for module in ("one", "two"):

@@ -178,6 +178,14 @@ def test_an_override_that_is_no_list_cannot_be_mapped_over() -> None:
 # Colours, executors and workers.
 
 
+def test_an_object_that_is_called_as_an_async_function_is_one() -> None:
+    class Later:
+        async def __call__(self) -> bool:
+            return True
+
+    assert "its when= is async" in refused(flow(count, when=Later()))
+
+
 @pytest.mark.parametrize("word", ["when", "on_error"])
 def test_an_async_function_beside_a_plain_step_is_refused(word: str) -> None:
     async def later() -> bool:
@@ -210,10 +218,11 @@ def test_another_default_executor_takes_the_place_of_threads() -> None:
     async def fetch() -> None: ...
 
     flows = FlowBuilder("flow").step(count).step(fetch).step(sources, executor="inline")
-    plan = planned(flows.step(module_step, timeout=5).build(), options=PlanOptions(default_executor="process"))
-    assert [step.executor for step in plan.steps] == ["process", "loop", "inline", "process"]
-    inline = planned(flows.build(), options=PlanOptions(default_executor="inline"))
-    assert [step.executor for step in inline.steps] == ["inline", "loop", "inline", "thread"]
+    flow = flows.step(module_step, timeout=5).step(measure, executor="thread", each={"path": ["a"]}).build()
+    plan = planned(flow, options=PlanOptions(default_executor="process"))
+    assert [step.executor for step in plan.steps] == ["process", "loop", "inline", "process", "thread"]
+    inline = planned(flow, options=PlanOptions(default_executor="inline"))
+    assert [step.executor for step in inline.steps] == ["inline", "loop", "inline", "thread", "thread"]
 
 
 class Loader:
@@ -333,3 +342,34 @@ def test_a_provider_that_requests_ctx_is_refused() -> None:
     assert str(caught.value) == (
         f"the provider 'api' requests ctx ({place(api)})\n  allowed: a provider may request providers and inputs"
     )
+
+
+def timed(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    return wrapper
+
+
+flows_of_module = Registry()
+
+
+@timed
+@flows_of_module.step
+def passed_by() -> int:
+    return 1
+
+
+@flows_of_module.step
+@timed
+def timed_inside() -> int:
+    return 1
+
+
+def test_a_decorator_above_step_is_warned_of() -> None:
+    line = passed_by.__wrapped__.__code__.co_firstlineno  # type: ignore[attr-defined]  # functools.wraps sets it
+    assert flows_of_module.plan(passed_by).warnings == (
+        f"passed_by: a decorator stands above FlowBuilder's own and is passed by; put it below ({FILE}:{line})",
+    )
+    assert flows_of_module.plan(timed_inside).warnings == ()

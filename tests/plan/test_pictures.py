@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hypothesis import assume, given, strategies as st
+
 from flowbuilder import Context, FlowBuilder, Registry, StepResult
+from flowbuilder.errors import FlowBuilderError
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.convert import Text
 from flowbuilder.plan.plan import Plan
@@ -187,3 +191,18 @@ def test_warnings_close_the_words() -> None:
     assert flows.plan(names["a"]).explain().splitlines()[-1] == (
         "warning: a: the parameter 'limit' has a default, but is filled by 'limit' of w.py:1"
     )
+
+
+@given(st.lists(st.text(st.characters(), min_size=1, max_size=20), min_size=1, max_size=5, unique=True))
+def test_whatever_steps_are_called_a_picture_has_a_line_for_each(names: list[str]) -> None:
+    builder = FlowBuilder("f")
+    for name in names:
+        with suppress(FlowBuilderError):
+            builder.then(lambda: 1, name=name)
+    assume(builder._steps)
+    plan = Registry().plan(builder.build())
+    count = len(plan.steps)
+    assert len(plan.to_mermaid().splitlines()) == 1 + count + (count - 1)
+    assert len(plan.to_dot().splitlines()) == 3 + count + (count - 1)
+    assert all(line.count('"') == 2 for line in plan.to_mermaid().splitlines()[1 : count + 1])
+    assert all(line.isprintable() for line in (plan.explain() + plan.to_dot()).splitlines())

@@ -50,6 +50,7 @@ from tests.plan.samples import Colour, Level, Port, UserId, read
         ("fast", Literal["fast", "slow"], "fast"),
         ("2", Literal[1, 2], 2),
         ("null", Literal["a", None], None),  # as a user may write it
+        ("None", type(None), None),
         ("7", UserId, 7),
         ("8080", Port, Port(8080)),
         ("7", Annotated[int, "metadata"], 7),

@@ -107,6 +107,17 @@ def test_steps_written_in_a_function_see_it_and_then_its_module() -> None:
     assert "other" in lines
 
 
+def test_steps_written_in_nested_functions_see_the_functions_around_them() -> None:
+    flows = Registry(lexical=True)
+    namespace = {"flows": flows, "__name__": "nested"}
+    exec(
+        "def outer():\n  @flows.step\n  def rows(): ...\n  def inner():\n    @flows.step\n    def total(rows): ...\n"
+        "    return total\n  return inner()\ntotal = outer()\n",
+        namespace,
+    )
+    assert [step.name for step in flows.plan(namespace["total"]).steps] == ["rows", "total"]
+
+
 def test_a_builders_own_steps_come_first_for_all_it_plans() -> None:
     flows = Registry()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from flowbuilder.plan.convert import Text
+from flowbuilder.plan.strictjson import JsonError, strict_json
 from tests.plan.samples import read, refused
 
 
@@ -49,3 +50,9 @@ def test_an_open_string_of_a_mebibyte_is_refused_at_once() -> None:
 @given(st.lists(st.integers() | st.text() | st.none()))
 def test_a_json_array_keeps_its_items(items: list[object]) -> None:
     assert read(json.dumps(items), list[int | str | None]) == items
+
+
+def test_more_than_a_mebibyte_is_refused() -> None:
+    with pytest.raises(JsonError, match="more than 1 MiB of text"):
+        strict_json(" " * 1_100_000)
+    assert strict_json(" " * 1_000_000 + "1") == 1

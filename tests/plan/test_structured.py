@@ -59,3 +59,25 @@ def test_neither_msgspec_nor_pydantic_loads_for_simple_types() -> None:
         "assert not {'msgspec', 'pydantic', 'decimal', 'tomllib', 'networkx'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@dataclass
+class Shelf:
+    by_name: dict[str, Part]
+    spare: Part | None = None
+    rows: tuple[Part, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"by_name": {"a": {"nam": "x"}}}', "by_name.a.nam"),
+        ('{"by_name": {}, "rows": [{"nam": "x"}]}', "rows.0.nam"),
+    ],
+)
+def test_a_slip_deep_in_a_record_names_its_place(text: str, field: str) -> None:
+    assert f"there is no field '{field}'" in str(refused(Text(text, "-P"), Shelf))
+
+
+def test_a_record_in_a_record_may_be_missing() -> None:
+    assert read('{"by_name": {"a": {"name": "x"}}, "spare": null}', Shelf) == Shelf({"a": Part("x")})
