@@ -90,7 +90,7 @@ def hook_order() -> str:
     drawing.text(LEFT + COLUMN + 14, 211, "for a file that is not Python", color=PALE)
     drawing.text(LEFT + COLUMN + 14, 291, "asked for by the terminal report", color=PALE)
     _phase(drawing, "Planning", 308, 2)
-    _main(drawing, 318, "executors", "plan")
+    _main(drawing, 318, "executors, policies", "plan")
     drawing.text(LEFT + COLUMN + 14, 377, "once for each run", color=PALE)
     _running(drawing)
     _phase(drawing, "Reporting", 846, 2)

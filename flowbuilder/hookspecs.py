@@ -164,7 +164,7 @@ def flowbuilder_executors() -> Mapping[str, LaneFactory]:
 def flowbuilder_policies() -> Mapping[str, Callable[[], Policy]]:
     """Offer policies, the order in which waiting steps start: ``{name: factory}``, for ``policy=name``.
 
-    Called on the thread that makes a ``WorkflowScheduler``. An exception stops it from being made.
+    Called on the thread that starts the run, or makes the ``WorkflowScheduler``. An exception stops it.
     """
 
 

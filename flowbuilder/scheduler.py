@@ -252,7 +252,7 @@ class WorkflowScheduler:
         return Handle(submitted.result())
 
     def cancel(self, reason: str = "its scheduler was cancelled") -> None:
-        """Cancel every run that is there; from any thread and from a signal handler."""
+        """Cancel every run that is there; from any thread."""
         self._used().stop_all(reason)
 
     def _used(self) -> Driver:

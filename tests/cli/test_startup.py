@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,17 +51,3 @@ def test_help_imports_no_command_and_no_plugin(tmp_path: Path) -> None:
 
 def test_a_plan_imports_what_it_needs(tmp_path: Path) -> None:
     assert "networkx" in imported(tmp_path, "plan")
-
-
-def seconds(*words: str) -> float:
-    """Return the shortest time of several starts of Python: the one least disturbed."""
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        python(*words)
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def test_help_takes_little_longer_than_the_bare_imports() -> None:
-    assert seconds("-m", "flowbuilder", "--help") < 1.5 * seconds("-c", BARE)
