@@ -106,6 +106,7 @@ def _register_installed(
         if warn is None:
             raise
         what = f"{error.what} ({error.where})" if error.where else error.what
+        what = what.removeprefix(f"the plugin {shown_value(name)} ")
         text = f"{what}: {error.got}" if error.got else what
         warn(f"the installed plugin {shown_value(name)} is left out: {text}; switch it off with -p no:{shown(name)}")
 

@@ -36,6 +36,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         flowbuilder.job  # noqa: B018  # looking is the test
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_importing_and_declaring_load_nothing_heavy() -> None:
     program = f"import sys; from flowbuilder import step; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

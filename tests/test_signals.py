@@ -228,11 +228,13 @@ def assert_all_interrupted(folder: Path, mode: str, seeds: range) -> None:
     assert max(one["took"] for one in found) < 12
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(120)
 def test_200_signals_at_random_moments_end_a_program_in_order(folder: Path) -> None:
     assert_all_interrupted(folder, "program", range(200))
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(120)
 def test_signals_at_random_moments_end_the_command_with_code_2(folder: Path) -> None:
     assert_all_interrupted(folder, "command", range(1_000, 1_030))

@@ -18,7 +18,12 @@ class ReportFile:
     def __init__(self, option: str, path: str) -> None:
         self._option = option
         self.path = Path(path)
-        self._check()
+        if path == "-":
+            raise self._error("cannot be stdout", hint="name a file")
+        try:
+            self._check()
+        except OSError as error:  # a name that is too long, a folder that is out of reach
+            raise self._error(f"cannot be written: {shown(error_line(error))}") from error
 
     def _check(self) -> None:
         folder = self.path.parent
@@ -51,7 +56,8 @@ class ReportFile:
 
     def _replace(self, text: str) -> None:
         target = self.path.resolve()
-        beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+        # Cut, since a character takes up to four of the 255 bytes that a name may have.
+        beside = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
         try:
             beside.write_text(text, encoding="utf-8")
             beside.replace(target)

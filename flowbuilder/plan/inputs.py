@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flowbuilder.declare.definitions import Definition
 from flowbuilder.declare.signature import default_of
-from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
+from flowbuilder.errors import InputError, did_you_mean, listed, nearest, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.convert import Given, Text, converted, shown_given
 from flowbuilder.plan.fits import is_listed
@@ -81,15 +81,20 @@ class Inputs:
             return
         name = missing[0]
         requester = self._unmet(name).requester
-        near = did_you_mean(name, [one for one in names(requester) if one != requester.name])
         raise InputError(
             f"{shown_value(requester.name)} needs {shown_value(name)}, which is no step or provider in scope"
             " and an input without a value",
             where=requester.where,
-            hint=near
+            got=self._given_instead(name),
+            hint=did_you_mean(name, [one for one in names(requester) if one != requester.name])
             or f"give it a value: {' '.join(f'-P {shown(one)}=…' for one in missing)},"
             f" params={{{name!r}: …}}, or a default",
         )
+
+    def _given_instead(self, name: str) -> str:
+        """Return which value that no input takes was given under a name like this one."""
+        spare = [one for one in self._params if one not in self._requests and isinstance(one, str)]
+        return ", ".join(f"a value for {shown_value(one)}" for one in nearest(name, spare))
 
     def _unknown(self, name: Any, others: Iterable[str]) -> InputError:
         is_other = name in set(others)

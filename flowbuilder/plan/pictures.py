@@ -125,7 +125,8 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     facts = [step.executor] if step.executor != "thread" else []
     if isinstance(step.definition, StepDefinition):
         facts += [f"timeout {step.definition.timeout:g} s"] if step.definition.timeout else []
-        facts += [f"{step.definition.retries.n} retries"] if step.definition.retries.n else []
+        retries = step.definition.retries.n
+        facts += [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries else []
         facts += _amounts("needs", step.definition.resources)
         facts += ["items may be skipped"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []

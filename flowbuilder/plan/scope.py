@@ -66,8 +66,11 @@ class Scope:
         return found
 
     def names(self, requester: Definition) -> list[str]:
-        """Return every name in scope of ``requester``, nearest first."""
-        return list(dict.fromkeys(name for names in self._layers(requester) for name in names))
+        """Return every name of a step or provider in scope of ``requester``, nearest first."""
+        found: dict[str, Definition | Clash] = {}
+        for names in self._layers(requester):
+            found |= {name: one for name, one in names.items() if name not in found}
+        return [name for name, one in found.items() if not isinstance(one, WorkflowDefinition)]
 
     def is_outer(self, name: str, requester: Definition) -> bool:
         """Return whether a name comes from beyond the place where the requester was written."""

@@ -57,6 +57,7 @@ def test_a_device_is_written_to_and_never_replaced() -> None:
     [
         (".", "the file of --json is a folder\n  got: .\n  hint: name a file in it"),
         ("no/x.json", "the file of --json is in a folder that does not exist\n  got: no/x.json\n  hint: mkdir -p no"),
+        ("-", "the file of --json cannot be stdout\n  got: -\n  hint: name a file"),
         ("/proc/1/report.json", "the file of --json cannot be written: permission denied\n  got: /proc/1/report.json"),
     ],
 )
@@ -64,3 +65,16 @@ def test_what_cannot_be_written_is_refused_at_once(path: str, what: str) -> None
     with pytest.raises(SettingsError) as caught:
         ReportFile("--json", path)
     assert str(caught.value) == what
+
+
+@pytest.mark.parametrize("folder", ["", "n" * 300 + "/"])
+def test_a_name_that_is_too_long_is_refused_at_once(folder: str) -> None:
+    with pytest.raises(SettingsError, match=r"^the file of --json cannot be written: OSError: .*name too long: 'nnn"):
+        ReportFile("--json", folder + "n" * 300)
+
+
+def test_a_name_that_is_just_short_enough_is_written_to(tmp_path: Path) -> None:
+    file = tmp_path / ("é" * 127)
+    ReportFile("--json", str(file)).write("new")
+
+    assert file.read_text() == "new"

@@ -522,6 +522,7 @@ print(*(name for name in sys.modules if name.startswith("flowbuilder") and ("wor
 """
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_nothing_of_the_process_lane_is_loaded_unless_a_step_asks_for_it() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.split() == []

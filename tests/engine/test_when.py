@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from flowbuilder import Context, FlowBuilder, Registry, Status, StepResult, run
@@ -145,6 +147,32 @@ def test_a_default_does_not_replace_what_failed_even_beside_a_skip(backend: Back
         return skipped + failed
 
     result = run(below, registry=flows, backend=backend)
+    assert result.steps["below"].status is Status.SKIPPED
+    assert result.steps["below"].reason == "failed failed"
+
+
+@pytest.mark.parametrize("first", ["when", "failure"])
+def test_a_failure_and_a_false_when_above_one_step_mean_a_failure_whichever_comes_first(
+    backend: Backend, recorder: Recorder, first: str
+) -> None:
+    def comes_after(line: str) -> None:
+        deadline = time.monotonic() + 5
+        while line not in recorder.told and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def is_wanted() -> bool:
+        if first == "failure":
+            comes_after("error failed failed")
+        return False
+
+    def failed() -> int:
+        if first == "when":
+            comes_after("skip passed its when was false")
+        raise ValueError("no")
+
+    flow = FlowBuilder("both").step(lambda: 1, name="passed", when=is_wanted).step(failed)
+    flow.step(lambda passed, failed: 1, name="joined").step(lambda joined=7: joined, name="below")
+    result = run(flow.build(), backend=backend, plugins=[recorder])
     assert result.steps["below"].status is Status.SKIPPED
     assert result.steps["below"].reason == "failed failed"
 

@@ -119,6 +119,15 @@ def test_an_input_that_looks_like_a_step_hints_at_it() -> None:
     assert refused(flow, {"path": Path()}).endswith("\n  hint: did you mean 'paths'?")
 
 
+def test_a_value_given_under_a_name_like_it_is_told_of() -> None:
+    with pytest.raises(InputError) as caught:
+        Registry().plan(one(check), {"rot": 1, "other": 2}, options=PlanOptions(allow_unknown=True))
+    assert str(caught.value).splitlines()[1:] == [
+        "  got: a value for 'rot'",
+        "  hint: give it a value: -P root=…, params={'root': …}, or a default",
+    ]
+
+
 def test_one_without_a_default_needs_a_value_though_another_has_one() -> None:
     flow = FlowBuilder("flow").step(lambda root="here": root, name="a").step(check).build()
     assert "'check' needs 'root'" in refused(flow)

@@ -51,7 +51,7 @@ def rich_plan() -> Plan:
     def files(root: Path) -> list[str]:
         return []
 
-    @flows.step(each={"path": files}, executor="process", retries=2, timeout=30)
+    @flows.step(each={"path": files}, executor="process", retries=1, timeout=30)
     def measure(path: str) -> int:
         return 1
 
@@ -92,7 +92,7 @@ batch 1
   prepared
 
 batch 2
-  measure × each item  (process, timeout 30 s, 2 retries)
+  measure × each item  (process, timeout 30 s, 1 retry)
       path ← one item of step files
 
 batch 3

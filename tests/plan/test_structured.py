@@ -52,6 +52,7 @@ def test_an_unmade_record_is_refused_with_its_reason() -> None:
     assert "client" in str(refused(Text('{"client": 1}', "-P"), Holder))
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_neither_msgspec_nor_pydantic_loads_for_simple_types() -> None:
     code = (
         "import sys; from flowbuilder.plan.convert import Text, converted\n"
