@@ -19,6 +19,17 @@ from flowbuilder.plan import plan
 GROUPS = {
     "Declaring": ("step", "workflow", "provider", "Retry", "ParallelConfig", "FlowBuilder", "Registry", "registry"),
     "Running": ("run", "arun", "Context", "ParallelExecutor", "ParallelStep", "ParallelResults"),
+    "Scheduling": (
+        "WorkflowScheduler",
+        "Handle",
+        "Activity",
+        "RunningStep",
+        "WaitingStep",
+        "SchedulerStats",
+        "ResourceUse",
+        "Policy",
+        "Waiting",
+    ),
     "Results": ("RunResult", "StepResult", "Status", "Section"),
     "Planning": ("Plan",),
     "For plugins": ("hookimpl", "RunInfo", "StepInfo", "Call", "Settings", "Terminal"),

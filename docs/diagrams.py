@@ -91,6 +91,7 @@ def hook_order() -> str:
     drawing.text(LEFT + COLUMN + 14, 291, "asked for by the terminal report", color=PALE)
     _phase(drawing, "Planning", 308, 2)
     _main(drawing, 318, "executors", "plan")
+    drawing.box(LEFT + COLUMN + 14, 318, 90, "policies", GREEN)
     drawing.text(LEFT + COLUMN + 14, 377, "once for each run", color=PALE)
     _running(drawing)
     _phase(drawing, "Reporting", 846, 2)

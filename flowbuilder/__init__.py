@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     )
     from flowbuilder.declare.retry import Retry
     from flowbuilder.declared import Registry, registry
+    from flowbuilder.engine.activity import Activity, RunningStep, WaitingStep
     from flowbuilder.engine.attempt import Attempt
     from flowbuilder.engine.call import Call
     from flowbuilder.engine.context import Context
     from flowbuilder.engine.lanes.base import Lane, LaneFactory, Source
+    from flowbuilder.engine.policies import Policy, Waiting
     from flowbuilder.engine.views import RunInfo, StepInfo
     from flowbuilder.errors import FlowBuilderError, Where
     from flowbuilder.hookspecs import hookimpl
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from flowbuilder.plan.plan import Plan
     from flowbuilder.results import RunResult, Section, Status, StepResult
     from flowbuilder.runner import arun, run
+    from flowbuilder.scheduler import Handle, ResourceUse, SchedulerStats, WorkflowScheduler
     from flowbuilder.settings import Settings
     from flowbuilder.terminal import Terminal
 
@@ -38,12 +41,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activity",
     "Attempt",
     "Call",
     "Context",
     "Definition",
     "FlowBuilder",
     "FlowBuilderError",
+    "Handle",
     "Lane",
     "LaneFactory",
     "ParallelConfig",
@@ -51,11 +56,15 @@ __all__ = [
     "ParallelResults",
     "ParallelStep",
     "Plan",
+    "Policy",
     "ProviderDefinition",
     "Registry",
+    "ResourceUse",
     "Retry",
     "RunInfo",
     "RunResult",
+    "RunningStep",
+    "SchedulerStats",
     "Section",
     "Settings",
     "Source",
@@ -64,8 +73,11 @@ __all__ = [
     "StepInfo",
     "StepResult",
     "Terminal",
+    "Waiting",
+    "WaitingStep",
     "Where",
     "WorkflowDefinition",
+    "WorkflowScheduler",
     "arun",
     "hookimpl",
     "provider",
@@ -81,10 +93,12 @@ _NAMES = {
     "flowbuilder.declare.definitions": "Definition ProviderDefinition StepDefinition WorkflowDefinition",
     "flowbuilder.declare.retry": "Retry",
     "flowbuilder.declared": "Registry registry",
+    "flowbuilder.engine.activity": "Activity RunningStep WaitingStep",
     "flowbuilder.engine.attempt": "Attempt",
     "flowbuilder.engine.call": "Call",
     "flowbuilder.engine.context": "Context",
     "flowbuilder.engine.lanes.base": "Lane LaneFactory Source",
+    "flowbuilder.engine.policies": "Policy Waiting",
     "flowbuilder.engine.views": "RunInfo StepInfo",
     "flowbuilder.errors": "FlowBuilderError Where",
     "flowbuilder.hookspecs": "hookimpl",
@@ -92,6 +106,7 @@ _NAMES = {
     "flowbuilder.plan.plan": "Plan",
     "flowbuilder.results": "RunResult Section Status StepResult",
     "flowbuilder.runner": "arun run",
+    "flowbuilder.scheduler": "Handle ResourceUse SchedulerStats WorkflowScheduler",
     "flowbuilder.settings": "Settings",
     "flowbuilder.terminal": "Terminal",
 }

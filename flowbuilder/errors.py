@@ -214,6 +214,10 @@ class InsideLoopError(FlowBuilderError):
         )
 
 
+class SchedulerClosedError(FlowBuilderError):
+    """A ``WorkflowScheduler`` was asked for something before it was entered or after it was left."""
+
+
 class StepTimeoutError(TimeoutError):
     """An attempt of a step overran its ``timeout``; ``seconds`` is the limit."""
 

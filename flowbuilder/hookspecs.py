@@ -9,7 +9,7 @@ nothing more of that run. Everything they are given is frozen.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import pluggy
 from flowbuilder.declare.collection import Collection
 from flowbuilder.engine.call import Call
 from flowbuilder.engine.lanes.base import LaneFactory
+from flowbuilder.engine.policies import Policy
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult, StepResult
@@ -156,6 +157,14 @@ def flowbuilder_executors() -> Mapping[str, LaneFactory]:
     """Offer executors: ``{name: factory}``; a step asks for one with ``executor=name``.
 
     Called on the thread that starts the run. An exception stops the run before anything starts.
+    """
+
+
+@hookspec
+def flowbuilder_policies() -> Mapping[str, Callable[[], Policy]]:
+    """Offer policies, the order in which waiting steps start: ``{name: factory}``, for ``policy=name``.
+
+    Called on the thread that starts the run, or makes the ``WorkflowScheduler``. An exception stops it.
     """
 
 

@@ -26,6 +26,7 @@ from flowbuilder.engine.views import RunInfo
 from flowbuilder.errors import DefinitionError, InsideLoopError, shown_value
 from flowbuilder.host import executors_of, make_host, modules_of
 from flowbuilder.plan.build import PlanOptions
+from flowbuilder.plan.needs import check_resources
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult
 
@@ -160,17 +161,25 @@ def run_planned(
     return result, bool(stop.reason)
 
 
-def run_info(plan: Plan, config: ParallelConfig | None, seed: int = 0) -> RunInfo:
-    """Return the view of a run that is about to start."""
+def run_info(
+    plan: Plan, config: ParallelConfig | None, seed: int = 0, resources: Mapping[str, int] | None = None
+) -> RunInfo:
+    """Return the view of a run that is about to start; ``resources`` are those of its scheduler.
+
+    Raises:
+        PlanError, UnknownNameError: when it needs resources that there are not.
+    """
     own = plan.workflow.config or ParallelConfig()
     given = checked_config(config)
+    merged = given.over(own) if given else own
+    check_resources(plan, (merged.resources or {}) if resources is None else resources)
     return RunInfo(
         run_id=uuid.uuid4().hex[:12],
         workflow=plan.name,
         definition=plan.workflow,
         plan=plan,
         params=MappingProxyType(plan.params),
-        config=given.over(own) if given else own,
+        config=merged,
         started_at=time.time(),
         seed=seed,
     )

@@ -180,7 +180,8 @@ class Collection:
                 ``after`` orders without data; ``each`` calls once per item; ``when`` is a
                 predicate; ``retries`` a number or a ``Retry``; ``timeout`` seconds or a
                 ``timedelta`` for each attempt; ``executor`` "thread", "process", "inline" or one
-                of a plugin; ``on_error`` "fail", "continue" or a function; ``tags`` words for ``-m``.
+                of a plugin; ``resources`` amounts it holds while it runs; ``on_error`` "fail",
+                "continue" or a function; ``tags`` words for ``-m``.
 
         Raises:
             DefinitionError: for each wrong argument, with its place and what is allowed.
@@ -205,8 +206,9 @@ class Collection:
         Args:
             fn: the function, when used bare.
             **words: ``name`` replaces the function's name; ``priority`` -1000 to 1000, higher goes
-                first; ``steps`` adds steps the body does not name; ``config`` is a
-                ``ParallelConfig``; ``tags`` words for ``-m``.
+                first; ``resources`` amounts it holds while it runs, all of it; ``timeout`` seconds or
+                a ``timedelta`` for the whole run; ``steps`` adds steps the body does not name;
+                ``config`` is a ``ParallelConfig``; ``tags`` words for ``-m``.
 
         Raises:
             DefinitionError: for each wrong argument.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Literal, Self
 
-from flowbuilder.declare.validate import checked_count, checked_number, checked_timeout
+from flowbuilder.declare.validate import checked_amounts, checked_count, checked_number, checked_timeout
 from flowbuilder.errors import DefinitionError, Where, shown_value
 
 MOST_AT_ONCE = 100_000
@@ -24,6 +25,7 @@ class ParallelConfig:
         batch_size: cut each batch into chunks of this many; implies ``schedule="batches"``.
         schedule: "eager" starts a step when its own inputs are there, "batches" waits for the
             whole batch before.
+        resources: how much there is of each named resource that steps and workflows may need.
         grace: seconds that running steps get to end after a cancellation.
     """
 
@@ -33,6 +35,7 @@ class ParallelConfig:
     max_failures: int | None = None
     batch_size: int | None = None
     schedule: Literal["eager", "batches"] = "eager"
+    resources: Mapping[str, int] | None = None
     grace: float = 10.0
 
     def __post_init__(self) -> None:
@@ -40,6 +43,7 @@ class ParallelConfig:
         checked_count("batch_size=", self.batch_size, 10_000_000)
         checked_count("max_failures=", self.max_failures, 10_000_000)
         object.__setattr__(self, "step_timeout", checked_timeout(self.step_timeout, word="step_timeout="))
+        object.__setattr__(self, "resources", checked_amounts("resources=", self.resources))
         object.__setattr__(self, "grace", checked_number("grace=", self.grace))
         if not isinstance(self.fail_fast, bool):
             raise DefinitionError("fail_fast= takes True or False", got=shown_value(self.fail_fast))
@@ -77,6 +81,10 @@ class ParallelConfig:
     def with_schedule(self, schedule: Literal["eager", "batches"]) -> Self:
         """Return this config with another schedule."""
         return replace(self, schedule=schedule)
+
+    def with_resources(self, resources: Mapping[str, int] | None) -> Self:
+        """Return this config with these capacities of resources."""
+        return replace(self, resources=resources)
 
     def over(self, base: ParallelConfig) -> ParallelConfig:
         """Return ``base`` with every field that differs from its default here put over it."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, Unpack
 from flowbuilder.declare.config import checked_config
 from flowbuilder.declare.definitions import (
     ATTRIBUTE,
+    NOTHING,
     Definition,
     ProviderDefinition,
     StepDefinition,
@@ -18,7 +19,7 @@ from flowbuilder.declare.definitions import (
     definition_of,
 )
 from flowbuilder.declare.signature import Signature, innermost, read_signature, unwrapped
-from flowbuilder.declare.validate import checked_name, checked_tags
+from flowbuilder.declare.validate import checked_amounts, checked_name, checked_tags, checked_timeout
 from flowbuilder.declare.words import (
     ProviderWords,
     StepWords,
@@ -79,6 +80,7 @@ def make_step(fn: Callable[..., Any], frame: FrameType | None = None, **words: U
         retries=checked_retry(words.get("retries", 0), where),
         timeout=checked_step_timeout(words.get("timeout"), executor, where),
         executor=executor,
+        resources=checked_amounts("resources=", words.get("resources"), where) or NOTHING,
         on_error=checked_on_error(words.get("on_error", "fail"), where),
         tags=checked_tags(words.get("tags", ()), where),
     )
@@ -105,6 +107,8 @@ def make_workflow(
         parameters=signature.parameters,
         is_async=signature.is_async,
         priority=checked_priority(words.get("priority", 0), where),
+        resources=checked_amounts("resources=", words.get("resources"), where) or NOTHING,
+        timeout=checked_timeout(words.get("timeout"), where),
         steps=checked_steps("steps=", words.get("steps", ()), where),
         config=checked_config(words.get("config"), where),
         tags=checked_tags(words.get("tags", ()), where),

@@ -50,6 +50,7 @@ class StepDefinition(Definition):
     retries: Retry = NO_RETRY
     timeout: float | None = None
     executor: str | None = None
+    resources: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     on_error: str | Callable[..., Any] = "fail"
     tags: tuple[str, ...] = ()
 
@@ -71,6 +72,8 @@ class WorkflowDefinition(Definition):
     """
 
     priority: int = 0
+    resources: Mapping[str, int] = field(default_factory=lambda: NOTHING)
+    timeout: float | None = None
     steps: tuple[Any, ...] = ()
     config: ParallelConfig | None = None
     tags: tuple[str, ...] = ()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from flowbuilder.errors import BIDI_CONTROLS, DefinitionError, Where, shown_value
 
 LONGEST_NAME = 128
 MOST_RETRIES = 10_000
+MOST_OF_A_RESOURCE = 1_000_000
+RESOURCE_NAME = re.compile(r"\w[\w.-]{0,127}")
 
 
 def checked_name(name: object, where: Where | None = None) -> str:
@@ -112,3 +117,27 @@ def checked_tags(tags: object, where: Where | None = None) -> tuple[str, ...]:
                 "a tag is a word", where=where, got=shown_value(tag), allowed="letters, digits and _, not and/or/not"
             )
     return tuple(sorted(tags) if isinstance(tags, set | frozenset) else tags)
+
+
+def checked_amounts(word: str, given: object, where: Where | None = None) -> Mapping[str, int] | None:
+    """Return whole amounts of named resources, at least 1 each, or None; in the order of their names."""
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise DefinitionError(f"{word} takes a dict", where=where, got=shown_value(given), allowed='{"db": 1}')
+    for name, amount in given.items():
+        if not isinstance(name, str) or not RESOURCE_NAME.fullmatch(name):
+            raise DefinitionError(
+                f"{word} has a name that cannot be used",
+                where=where,
+                got=shown_value(name),
+                allowed="letters, digits, _ . and -, not starting with - or .",
+            )
+        if isinstance(amount, bool) or not isinstance(amount, int) or not 1 <= amount <= MOST_OF_A_RESOURCE:
+            raise DefinitionError(
+                f"{word} takes a whole amount of {name!r}",
+                where=where,
+                got=shown_value(amount),
+                allowed=f"1 to {MOST_OF_A_RESOURCE}",
+            )
+    return MappingProxyType({name: given[name] for name in sorted(given)})

@@ -28,6 +28,7 @@ class StepWords(TypedDict, total=False):
     retries: int | Retry
     timeout: float | timedelta | None
     executor: str | None
+    resources: Mapping[str, int] | None
     on_error: Literal["fail", "continue"] | Callable[..., Any]
     tags: Iterable[str]
 
@@ -37,7 +38,9 @@ class WorkflowWords(TypedDict, total=False):
 
     name: str | None
     priority: int
+    resources: Mapping[str, int] | None
     steps: Sequence[Any]
+    timeout: float | timedelta | None
     config: ParallelConfig | None
     tags: Iterable[str]
 

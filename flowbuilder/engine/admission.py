@@ -7,11 +7,10 @@ not at all that waits.
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heappop, heappush
 from typing import Any
 
-from flowbuilder.engine.limits import NO_NEEDS, Closable, Entry, Limit, Line, Needs
+from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs
 from flowbuilder.engine.policies import Policy, Waiting
 
 PATIENCE = 200  # starts of others that a request sees before it reserves what it needs
@@ -23,21 +22,26 @@ class Admission:
     Args:
         policy: in which order waiting units start.
         limit: how many units run at once, over all lanes and runs; None for no limit.
+        clock: times how long units wait.
+
+    ``starts`` counts what has started, ``waited`` how long all of it waited to start, in the
+    clock's seconds, and ``longest_wait`` the longest of it.
     """
 
-    def __init__(self, policy: Policy, limit: int | None = None) -> None:
+    def __init__(self, policy: Policy, limit: int | None = None, clock: Clock = lambda: 0.0) -> None:
         self.limit = limit
         self.held = 0
         self.starts = 0
-        self.granted: list[object] = []
+        self.waited = 0.0
+        self.longest_wait = 0.0
         self.policy = policy
+        self._clock = clock
         self._order = 0
         self._lane_limits: list[int] = []
         self._held_in: list[int] = []
         self._slots_for: list[int] = []
         self._heads: list[list[tuple[Entry, Line]]] = []
         self._lines: dict[tuple[int, Needs], Line] = {}
-        self._returning: deque[tuple[int, Needs, object]] = deque()
         self._aging: list[tuple[int, int, Entry, Line]] = []
         self._reserver: Line | None = None
 
@@ -63,9 +67,12 @@ class Admission:
         line = self._startable(lane)
         if line is None:
             return None
-        key, _, share, unit, _ = line.pop()
+        key, _, share, unit, _, since = line.pop()
         self.hold(lane, line.needs)
         self.starts += 1
+        waited = self._clock() - since
+        self.waited += waited
+        self.longest_wait = max(self.longest_wait, waited)
         self.policy.started(key)
         line.parked_at = None
         self._list(line)
@@ -133,7 +140,7 @@ class Admission:
         self.held += self._slots_for[lane]
         self._held_in[lane] += 1
         for limit, amount in needs:
-            limit.held += amount
+            limit.change(amount)
 
     # Waiting for limits.
 
@@ -177,11 +184,21 @@ class Admission:
             limit.reserved = 0
             self._wake(limit)
 
+    # Looking.
+
+    def places(self) -> dict[tuple[Closable, int], int]:
+        """Return for each waiting unit of a share how many of its lane would start before it, as it looks now."""
+        found: dict[tuple[Closable, int], int] = {}
+        for lane in range(len(self._heads)):
+            waiting = sorted(entry for line in self._lines.values() if line.lane == lane for entry in line)
+            found |= {(entry[2], entry[3]): place for place, entry in enumerate(waiting)}
+        return found
+
     # Called by shares.
 
     def enqueue(self, share: Closable, line: Line, unit: int, waiting: Waiting) -> None:
         """Let a unit wait in a line."""
-        entry: Entry = (self.policy.key(waiting), self._order, share, unit, self.starts)
+        entry: Entry = (self.policy.key(waiting), self._order, share, unit, self.starts, self._clock())
         self._order += 1
         line.add(entry)
         if line.head() is entry:
@@ -201,33 +218,8 @@ class Admission:
         self.held -= self._slots_for[lane]
         self._held_in[lane] -= 1
         for limit, amount in needs:
-            limit.held -= amount
+            limit.change(-amount)
             self._wake(limit)
-        if self._returning:
-            self._let_return()
-
-    def take_back(self, lane: int, needs: Needs, token: object) -> bool:
-        """Give back at once, or else as soon as there is one, a slot that was lent; say which.
-
-        A slot that comes later is told by ``token`` in ``granted``; it goes before all that waits.
-        """
-        if self._can_return(lane, needs):
-            self.hold(lane, needs)
-            return True
-        self._returning.append((lane, needs, token))
-        return False
-
-    def _can_return(self, lane: int, needs: Needs) -> bool:
-        return self._has_slot(lane) and all(limit.fits(amount, is_reserver=True) for limit, amount in needs)
-
-    def _let_return(self) -> None:
-        for _ in range(len(self._returning)):
-            lane, needs, token = self._returning.popleft()
-            if self._can_return(lane, needs):
-                self.hold(lane, needs)
-                self.granted.append(token)
-            else:
-                self._returning.append((lane, needs, token))
 
     def close(self, lines: list[Line]) -> None:
         """Drop what waits in ``lines`` and belongs to a share that is closed."""

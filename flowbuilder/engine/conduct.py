@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextvars import Context
@@ -11,6 +12,7 @@ from typing import Any
 import anyio
 
 from flowbuilder.engine.engine import Engine
+from flowbuilder.engine.limits import Limit, needs_of, pool_of
 from flowbuilder.engine.outcome import run_result
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.share import Share
@@ -34,13 +36,20 @@ class Conduct:
 
     def __init__(self, engine: Engine, info: RunInfo, share: Share, variables: Context, call_soon: Soon) -> None:
         self.info = info
+        self.priority = share.priority
         self.finished = anyio.Event()
+        self.over = threading.Event()
         self.stop_reason = ""
         self.run: Run | None = None
         self._engine = engine
         self._share = share
         self._variables = variables
         self._call_soon = call_soon
+        self._started = 0.0
+        self._holding = Share(engine.admission, share.number, priority=share.priority)
+        self._needs = needs_of(info.definition.resources, engine.resources)
+        # Inside a workflow that holds resources, its steps have what it holds.
+        self._resources = pool_of(info.definition.resources) if info.definition.resources else engine.resources
         self._ended = anyio.Event()
         self._counts_grace = False
         self._grace_is_over = False
@@ -58,24 +67,66 @@ class Conduct:
         self._engine.attend(self.attend)
 
     async def see_through(self) -> None:
-        """Run to the end; ``finished`` is set when the last hook has been told."""
-        started = time.monotonic()
-        # Its steps are timed from here: what came before is no part of the run.
-        self.info = replace(self.info, started_at=time.time())
-        relay = self._engine.relay
-        relay.tell("run_start", run=self.info)
-        run = self.run = self._begun()
-        # It may have been stopped already: then nothing starts.
-        self.attend()
-        self._engine.wake_lanes()
+        """Run to the end; ``finished``, and ``over`` for threads, are set when the last hook has been told."""
+        try:
+            await self._see_through()
+        finally:
+            self.finished.set()
+            self.over.set()
+
+    async def _see_through(self) -> None:
         await self._ended.wait()
-        errors = await run.state.providers.tear_down()
-        duration = time.monotonic() - started
-        self._result = run_result(run.state, duration, errors, relay.failures(self.info.run_id))
+        assert self.run is not None
+        state, relay = self.run.state, self._engine.relay
+        errors = await state.providers.tear_down()
+        self._give_back()
+        duration = time.monotonic() - self._started
+        self._result = run_result(state, duration, errors, relay.failures(self.info.run_id))
         relay.tell("run_finish", run=self.info, result=self._result)
         relay.after(self._told)
         await self.finished.wait()
         relay.forget(self.info.run_id)
+
+    # The start.
+
+    def begin(self) -> None:
+        """Start the run, or let it wait for what it holds from start to end."""
+        if not self._needs:
+            self._start()
+            return
+        with self._engine.lock:
+            self._engine.holders.wait(self._holding, self._needs, self._start)
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        # Its steps are timed from here: what came before is no part of the run.
+        self.info = replace(self.info, started_at=time.time())
+        self._engine.relay.tell("run_start", run=self.info)
+        self.run = self._begun()
+        if self.info.definition.timeout is not None:
+            with self._engine.lock:
+                self._engine.at(self._started + self.info.definition.timeout, self._overran)
+        # It may have been stopped already: then nothing starts.
+        self.attend()
+        self._engine.wake_lanes()
+
+    # What it holds from start to end.
+
+    def holds(self, limit: Limit) -> bool:
+        """Return whether the run holds some of a resource from start to end."""
+        is_named = self._engine.resources.get(limit.name) is limit and limit.name in self.info.definition.resources
+        return is_named and self.run is not None and not self.over.is_set()
+
+    def _give_back(self) -> None:
+        if self._needs and not self._holding.is_closed:
+            with self._engine.lock:
+                self._engine.holders.release(self._holding, self._needs)
+            self._engine.wake_lanes()
+
+    def _overran(self) -> None:
+        if self.run is not None and not self.run.state.is_stopping:
+            self.run.state.is_timed_out = True
+            self.stop(f"it timed out after {self.info.definition.timeout:g} s")
 
     def _begun(self) -> Run:
         """Make the run, whose first units wait for their slots from now on."""
@@ -85,7 +136,7 @@ class Conduct:
         }
         with engine.lock:
             state = RunState(
-                self.info, engine, self._share, lanes=lanes, resources=engine.resources, variables=self._variables
+                self.info, engine, self._share, lanes=lanes, resources=self._resources, variables=self._variables
             )
             run = Run(state, self.attend)
             self._share.owner = run
@@ -106,6 +157,7 @@ class Conduct:
         """Do what the run's state asks of the loop."""
         run = self.run
         if run is None:
+            self._stop_waiting()
             return
         state = run.state
         if self.stop_reason and not state.cancel_reason:
@@ -125,10 +177,16 @@ class Conduct:
         if ended:
             self._ended.set()
 
+    def _stop_waiting(self) -> None:
+        with self._engine.lock:
+            is_given_up = bool(self.stop_reason) and self._engine.holders.give_up(self._holding)
+        if is_given_up:
+            self._start()
+
     def _cancel_bodies(self, run: Run) -> None:
         with self._engine.lock:
             running = list(run.state.current.values())
-        for lane in self._engine.lanes:
+        for lane in self._engine.lanes.values():
             lane.cancel(running)
         run.state.providers.cancel()
         self._count_grace()

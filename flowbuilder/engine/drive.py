@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 
 import anyio
 import pluggy
 from anyio.abc import TaskGroup
 
+from flowbuilder.engine.activity import Activity, activities
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.context import install_log_records
 from flowbuilder.engine.engine import Engine, Limits
 from flowbuilder.engine.lanes.base import LaneFactory
+from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wakeup import Wakeup, without_loop
 from flowbuilder.engine.watchdog import Watchdog
 from flowbuilder.results import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counts:
+    """What a driver and its engine have counted; ``ended`` counts runs by status, ``starts`` units."""
+
+    submitted: int
+    running: int
+    ended: Mapping[Status, int]
+    starts: int
+    waited: float
+    longest_wait: float
+    resources: Mapping[str, Limit]
 
 
 class Driver:
@@ -37,10 +53,13 @@ class Driver:
         self._wakeup = Wakeup()
         self._engine = Engine(host, factories, limits, self._wakeup.notify)
         self._group: TaskGroup
-        self._conducts: set[Conduct] = set()
+        self._conducts: dict[Conduct, None] = {}
         self._new: deque[Conduct] = deque()
         self._submitted = 0
-        self._is_closing = False
+        self._ended: Counter[Status] = Counter()
+        self.is_closing = False
+        self.call_soon = self._wakeup.call_soon
+        self._engine.stop_all = lambda: self.stop_all("too many steps failed")
 
     async def serve(self) -> None:
         """Serve until ``close`` was called and every run has ended; no cancellation cuts the clean-up short."""
@@ -51,7 +70,7 @@ class Driver:
             watchdog.start()
             try:
                 async with anyio.create_task_group() as self._group:
-                    while self._conducts or not self._is_closing:
+                    while self._conducts or not self.is_closing:
                         await self._turn()
             finally:
                 watchdog.close()
@@ -66,21 +85,46 @@ class Driver:
         limit = own if own is not None and (of_all is None or own < of_all) else None
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit)
         conduct = Conduct(self._engine, info, share, without_loop(variables or copy_context()), self._wakeup.call_soon)
-        self._conducts.add(conduct)
+        self._conducts[conduct] = None
         self._new.append(conduct)
         self._wakeup.notify()
         return conduct
 
     def close(self) -> None:
         """Serve no longer than the runs that are there."""
-        self._is_closing = True
+        self.is_closing = True
         self._wakeup.notify()
+
+    def stop_all(self, reason: str) -> None:
+        """Cancel every run; safe from any thread and from a signal handler."""
+        for conduct in list(self._conducts):
+            conduct.stop(reason)
+
+    def activities(self) -> list[Activity]:
+        """Return what each run is at, in the order of submission; from any thread."""
+        with self._engine.lock:
+            return activities(self._engine, list(self._conducts))
+
+    def counts(self) -> Counts:
+        """Return the counts so far; from any thread."""
+        admission = self._engine.admission
+        with self._engine.lock:
+            return Counts(
+                submitted=self._submitted,
+                running=len(self._conducts),
+                ended=dict(self._ended),
+                starts=admission.starts,
+                waited=admission.waited,
+                longest_wait=admission.longest_wait,
+                resources=self._engine.resources,
+            )
 
     async def _see_through(self, conduct: Conduct) -> None:
         try:
             await conduct.see_through()
+            self._ended[conduct.result.status] += 1
         finally:
-            self._conducts.discard(conduct)
+            del self._conducts[conduct]
             self._wakeup.notify()
 
     async def _turn(self) -> None:
@@ -89,10 +133,13 @@ class Driver:
         due = engine.timers.next
         await self._wakeup.wait(anyio.current_time() + due - time.monotonic() if due < math.inf else math.inf)
         while self._new:
-            self._group.start_soon(self._see_through, self._new.popleft(), name="flowbuilder run")
+            # Begun here and in order: trio starts its tasks in any order.
+            conduct = self._new.popleft()
+            conduct.begin()
+            self._group.start_soon(self._see_through, conduct, name="flowbuilder run")
         while engine.to_prepare:
             self._group.start_soon(self._prepare, engine.to_prepare.popleft(), name="flowbuilder set-up")
-        for lane in engine.lanes:
+        for lane in engine.lanes.values():
             lane.turn(self._group)
         engine.fire_timers()
         while engine.attention:

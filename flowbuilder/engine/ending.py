@@ -80,10 +80,15 @@ class Ending:
         self._schedule.wait(unit, held=held)
         # An overdue thread is waited for first: no attempt starts while it lives.
         if not held and delay:
-            self._state.shared.at(time.monotonic() + delay, lambda: self._schedule.due(unit))
+            due = self._state.due[unit] = time.monotonic() + delay
+            self._state.shared.at(due, lambda: self._due(unit))
         elif not held:
             # At once, and not by the clock, which would leave the order to chance.
             self._schedule.due(unit)
+
+    def _due(self, unit: int) -> None:
+        self._state.due.pop(unit, None)
+        self._schedule.due(unit)
 
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
         unit = attempt.unit
@@ -104,6 +109,7 @@ class Ending:
         result = self._records.ended(attempt)
         self._relay.tell("step_error", run=self._info, step=attempt.info, result=result)
         self._schedule.fail(attempt.unit, held=held)
+        self._state.shared.failed()
 
     def _expand(self, attempt: Attempt) -> None:
         unit = attempt.unit

@@ -15,6 +15,7 @@ import pluggy
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.holders import Holders
 from flowbuilder.engine.lanes.base import Lane, LaneFactory
 from flowbuilder.engine.limits import pool_of
 from flowbuilder.engine.napping_lock import NappingLock
@@ -26,11 +27,12 @@ from flowbuilder.engine.timers import Timers
 
 
 class Limits(NamedTuple):
-    """What all runs of an engine share: slots, resources by name, and the order of starting."""
+    """What all runs of an engine share: slots, resources by name, the order of starting, failures allowed."""
 
     max_concurrency: int | None
     resources: Mapping[str, int]
     policy: Policy
+    max_failures: int | None = None
 
 
 class Engine:
@@ -55,20 +57,23 @@ class Engine:
     ) -> None:
         self.lock = NappingLock()
         self.notify = notify
-        self.admission = Admission(limits.policy, limits.max_concurrency)
-        self.resources = pool_of(limits.resources)
+        self.admission = Admission(limits.policy, limits.max_concurrency, time.monotonic)
+        self.resources = pool_of(limits.resources, time.monotonic)
         self.relay = Relay(host, self._drained)
         # As pluggy calls them: the last registered first, which is the outermost.
         self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()[::-1]
         self.timers = Timers()
         self.attention: deque[Callable[[], None]] = deque()
         self.to_prepare: deque[Attempt] = deque()
-        self.prepared: list[deque[Attempt]] = []
-        self.lanes: list[Lane] = []
-        self.facts: list[LaneFacts] = []
+        self.prepared: dict[int, deque[Attempt]] = {}
+        self.lanes: dict[int, Lane] = {}
+        self.facts: dict[int, LaneFacts] = {}
+        self.holders = Holders(self.admission, self.attend)
         self._factories = factories
         self._numbers: dict[str, int] = {}
         self._max_concurrency = limits.max_concurrency
+        self._failures_left = limits.max_failures
+        self.stop_all: Callable[[], None] = lambda: None
 
     # Lanes.
 
@@ -79,15 +84,15 @@ class Engine:
             lane: Lane = self._factories[executor](self._max_concurrency)
             with self.lock:
                 number = self._numbers[executor] = self.admission.add_lane(lane.limit)
-                self.facts.append(LaneFacts(executor, lane.enforces_timeouts))
-                self.prepared.append(deque())
-                self.lanes.append(lane)
+                self.facts[number] = LaneFacts(executor, lane.enforces_timeouts)
+                self.prepared[number] = deque()
+                self.lanes[number] = lane
             lane.start(self, number, self.notify)
         return number
 
     def close(self) -> None:
         """End the lanes."""
-        for lane in self.lanes:
+        for lane in self.lanes.values():
             lane.close()
 
     # What lanes ask and say.
@@ -166,7 +171,8 @@ class Engine:
         return bool(self.prepared[lane]) or self.admission.startable(lane)
 
     def _lanes_with_work(self) -> Sequence[int]:
-        return [lane for lane in range(len(self.lanes)) if self._has_work(lane)]
+        self.holders.look()
+        return [lane for lane in self.lanes if self._has_work(lane)]
 
     def _wake(self, lanes: Sequence[int]) -> None:
         """Wake lanes; never under the lock."""
@@ -176,6 +182,17 @@ class Engine:
     def _drained(self) -> None:
         self.wake_lanes()
         self.notify()
+
+    # Failures of all runs together.
+
+    def failed(self) -> None:
+        """Count a failed unit; the last that is allowed lets nothing start any more, in any run."""
+        if self._failures_left is None:
+            return
+        self._failures_left -= 1
+        if self._failures_left == 0:
+            self.admission.limit = 0
+            self.attend(self.stop_all)
 
     # Time.
 

@@ -45,7 +45,7 @@ async def execute(
     """
     # Whoever is cancelled already gets no run at all.
     await anyio.lowlevel.checkpoint_if_cancelled()
-    limits = Limits(info.config.max_concurrency, {}, Fifo())
+    limits = Limits(info.config.max_concurrency, info.config.resources or {}, Fifo())
     driver = Driver(host, factories, limits)
     try:
         async with anyio.create_task_group() as group:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import Any, Protocol
+
+Clock = Callable[[], float]
 
 
 class Closable(Protocol):
@@ -14,8 +16,9 @@ class Closable(Protocol):
     is_closed: bool
 
 
-# A waiting unit: its policy's key, its place in order, its run's share, its number, how many had started when it came.
-Entry = tuple[Any, int, Closable, int, int]
+# A waiting unit: its policy's key, its place in order, its run's share, its number, how many had started when it
+# came, and when that was.
+Entry = tuple[Any, int, Closable, int, int, float]
 
 
 class Limit:
@@ -25,14 +28,28 @@ class Limit:
     that what becomes free is offered to the best of each and the others are not looked at.
     """
 
-    __slots__ = ("_parked", "capacity", "held", "name", "reserved")
+    __slots__ = ("_clock", "_parked", "_since", "_used", "capacity", "held", "name", "reserved")
 
-    def __init__(self, name: str, capacity: int) -> None:
+    def __init__(self, name: str, capacity: int, clock: Clock = lambda: 0.0) -> None:
         self.name = name
         self.capacity = capacity
         self.held = 0
         self.reserved = 0
+        self._clock = clock
+        self._since = clock()
+        self._used = 0.0
         self._parked: dict[tuple[int, int], list[tuple[Entry, Line]]] = {}
+
+    def change(self, amount: int) -> None:
+        """Hold so much more, or less."""
+        self._used = self.used
+        self._since = self._clock()
+        self.held += amount
+
+    @property
+    def used(self) -> float:
+        """What has been held so far, in amounts times the clock's seconds."""
+        return self._used + self.held * (self._clock() - self._since)
 
     def fits(self, amount: int, *, is_reserver: bool) -> bool:
         """Return whether an amount may be held now; what is reserved is for the reserver only."""
@@ -114,6 +131,11 @@ class Line:
         return None
 
 
-def pool_of(capacities: Mapping[str, int]) -> dict[str, Limit]:
-    """Return one limit for each named capacity."""
-    return {name: Limit(name, capacity) for name, capacity in capacities.items()}
+def pool_of(capacities: Mapping[str, int], clock: Clock = lambda: 0.0) -> dict[str, Limit]:
+    """Return one limit for each named capacity; ``clock`` times how much of it is held."""
+    return {name: Limit(name, capacity, clock) for name, capacity in capacities.items()}
+
+
+def needs_of(wanted: Mapping[str, int], pool: Mapping[str, Limit]) -> Needs:
+    """Return amounts of named limits, in the order of names, so that equal needs are equal."""
+    return tuple((pool[name], wanted[name]) for name in sorted(wanted))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowbuilder.engine.state import RunState
+from flowbuilder.errors import StepTimeoutError
 from flowbuilder.results import FAILURES, RunResult, Status, StepResult
 
 
@@ -20,11 +21,12 @@ def run_result(
     steps = state.records.all()
     is_cancelled = bool(state.cancel_reason)
     failures = [error for step in steps.values() for error in _errors(step, is_cancelled)]
-    errors = _distinct([*failures, *teardown_errors])
+    overrun = [StepTimeoutError(info.workflow, info.definition.timeout or 0.0)] if state.is_timed_out else []
+    errors = _distinct([*overrun, *failures, *teardown_errors])
     return RunResult(
         run_id=info.run_id,
         workflow=info.workflow,
-        status=_status(steps, plan.body, errors, is_cancelled),
+        status=Status.TIMED_OUT if state.is_timed_out else _status(steps, plan.body, errors, is_cancelled),
         steps=steps,
         errors=errors,
         started_at=info.started_at,

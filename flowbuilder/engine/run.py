@@ -66,7 +66,8 @@ class Run:
         return attempt
 
     def _set_limit(self, attempt: Attempt, lane: int) -> None:
-        timeout = getattr(attempt.step.definition, "timeout", None) or self.info.config.step_timeout
+        own = None if attempt.step.is_body else attempt.step.definition.timeout
+        timeout = own or self.info.config.step_timeout
         facts = self.state.shared.facts[lane]
         if timeout is None or facts.executor == "inline":
             return

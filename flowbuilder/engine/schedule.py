@@ -54,7 +54,7 @@ class Schedule:
         self.stopped = False
         self.failures = 0
         self._failures_allowed = failures_allowed
-        self._share = share
+        self.share = share
         self._held = 0
         self._live = 0
         self._waiting_retries = 0
@@ -122,6 +122,15 @@ class Schedule:
         known = self._items.get(unit)
         return known.units if known else range(0)
 
+    @property
+    def count(self) -> int:
+        """How many units there are, steps and the items that are known."""
+        return len(self._state)
+
+    def lane(self, unit: int) -> int:
+        """Return the lane of a unit."""
+        return self._lane[unit]
+
     def parent(self, unit: int) -> int:
         """Return the mapped step an item belongs to, -1 for a step."""
         return self._parent[unit]
@@ -179,12 +188,12 @@ class Schedule:
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
         self._held += 1
-        self._share.hold(self._lane[unit], self._needs_of(unit))
+        self.share.hold(self._lane[unit], self.needs_of(unit))
 
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self._held -= 1
-        self._share.release(self._lane[unit], self._needs_of(unit))
+        self.share.release(self._lane[unit], self.needs_of(unit))
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -216,7 +225,7 @@ class Schedule:
         if self.stopped:
             return
         self.stopped = True
-        self._share.close()
+        self.share.close()
         self.news.append(News("stop"))
         self._skip_all(range(len(self._state)))
 
@@ -250,9 +259,10 @@ class Schedule:
         self._state[unit] = READY
         parent = self._parent[unit]
         step = unit if parent < 0 else parent
-        self._share.add(unit, self._lane[unit], step, self._needs.get(step, NO_NEEDS))
+        self.share.add(unit, self._lane[unit], step, self._needs.get(step, NO_NEEDS))
 
-    def _needs_of(self, unit: int) -> Needs:
+    def needs_of(self, unit: int) -> Needs:
+        """Return what a unit needs beside its slot."""
         if not self._needs:
             return NO_NEEDS
         parent = self._parent[unit]

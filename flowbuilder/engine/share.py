@@ -65,14 +65,6 @@ class Share:
         """Give a slot back."""
         self._admission.release(lane, self._own + needs)
 
-    def lend(self, lane: int) -> None:
-        """Let others use the slot of a unit that waits for inner steps; its resources it keeps."""
-        self._admission.release(lane, self._own)
-
-    def take_back(self, lane: int, token: object) -> bool:
-        """Return whether a lent slot is there again at once; else ``token`` is granted later."""
-        return self._admission.take_back(lane, self._own, token)
-
     def close(self) -> None:
         """Let nothing of this run start any more."""
         self.is_closed = True

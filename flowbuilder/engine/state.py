@@ -32,12 +32,15 @@ class Shared(Protocol):
     """What a run uses together with all other runs: the engine."""
 
     relay: Relay
-    facts: list[LaneFacts]
-    prepared: list[deque[Attempt]]
+    facts: dict[int, LaneFacts]
+    prepared: dict[int, deque[Attempt]]
     wrappers: Sequence[Any]
 
     def at(self, when: float, due: Callable[[], Any]) -> None:
         """Call ``due`` under the lock at ``when``, in seconds of the monotonic clock."""
+
+    def failed(self) -> None:
+        """Count a failed unit of any run."""
 
     def attend(self, call: Callable[[], None]) -> None:
         """Have the loop call ``call``."""
@@ -46,7 +49,8 @@ class Shared(Protocol):
 class RunState:
     """The parts a run is made of, and what it keeps beside them.
 
-    ``tries`` counts the attempts of units that are tried again, ``current`` has the attempt of each
+    ``tries`` counts the attempts of units that are tried again, ``due`` is when the next one is
+    (monotonic seconds), ``current`` has the attempt of each
     running unit, ``overdue`` those nobody waits for although their bodies still run.
 
     Args:
@@ -85,10 +89,12 @@ class RunState:
         self.providers = Providers(info.plan)
         self.values = Values(info.plan, self.wiring, self.schedule, self.records, self.providers)
         self.tries: dict[int, int] = {}
+        self.due: dict[int, float] = {}
         self.current: dict[int, Attempt] = {}
         self.overdue: dict[int, Attempt] = {}
         self.notes: list[str] = []
         self.cancel_reason = ""
+        self.is_timed_out = False
         self.cancel_bodies = False
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.engine.entries import Edge, Entry
-from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs
+from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
 
 
@@ -65,9 +65,8 @@ def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> lis
 
 
 def _needs(step: PlannedStep, resources: Mapping[str, Limit]) -> Needs:
-    wanted = getattr(step.definition, "resources", None)
-    # In the order of names, so that equal needs are equal.
-    return tuple((resources[name], wanted[name]) for name in sorted(wanted)) if wanted else NO_NEEDS
+    # What a workflow holds is held for its whole run, not by its body.
+    return NO_NEEDS if step.is_body else needs_of(step.definition.resources, resources)
 
 
 def _batches(plan: Plan, config: ParallelConfig) -> list[tuple[str, ...]]:

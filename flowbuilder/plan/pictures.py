@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from flowbuilder.declare.definitions import StepDefinition
+from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.errors import shown
 from flowbuilder.plan.annotations import type_name
 from flowbuilder.plan.convert import shown_given
@@ -21,6 +21,10 @@ class Pictured(Protocol):
     @property
     def name(self) -> str:
         """The workflow's name."""
+
+    @property
+    def workflow(self) -> WorkflowDefinition:
+        """The definition of the workflow."""
 
     @property
     def steps(self) -> Sequence[PlannedStep]:
@@ -87,6 +91,8 @@ def explanation(plan: Pictured) -> str:
     mapped = sum(step.mapped for step in plan.steps)
     count = f"{len(plan.steps)} step{'s' * (len(plan.steps) != 1)}"
     lines = [f"workflow {shown(plan.name)}: {count}" + (f", {mapped} of them mapped" if mapped else "")]
+    if facts := _workflow_facts(plan.workflow):
+        lines.append(f"  ({', '.join(facts)})")
     if plan.inputs:
         lines += ["", "inputs"]
         lines += [f"  {shown(one.name)} = {_input(one)}" for one in plan.inputs.values()]
@@ -104,12 +110,24 @@ def explanation(plan: Pictured) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _workflow_facts(workflow: WorkflowDefinition) -> list[str]:
+    facts = [f"priority {workflow.priority}"] if workflow.priority else []
+    facts += _amounts("holds", workflow.resources)
+    facts += [f"timeout {workflow.timeout:g} s"] if workflow.timeout else []
+    return facts
+
+
+def _amounts(verb: str, amounts: Mapping[str, int]) -> list[str]:
+    return [f"{verb} {' and '.join(f'{amount} {name}' for name, amount in amounts.items())}"] if amounts else []
+
+
 def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     facts = [step.executor] if step.executor != "thread" else []
     if isinstance(step.definition, StepDefinition):
         facts += [f"timeout {step.definition.timeout:g} s"] if step.definition.timeout else []
         retries = step.definition.retries.n
         facts += [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries else []
+        facts += _amounts("needs", step.definition.resources)
         facts += ["items may be skipped"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []
     facts += ["may be skipped"] if plan.may_skip(step.name) else []

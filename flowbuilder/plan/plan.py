@@ -46,6 +46,15 @@ class Plan:
         return {name: one.value for name, one in self.inputs.items() if one.origin != "missing"}
 
     @cached_property
+    def resources(self) -> Mapping[str, int]:
+        """The largest amount of each resource that the workflow, or one of its steps, holds at once."""
+        found: dict[str, int] = {}
+        for needs in (self.workflow.resources, *(getattr(step.definition, "resources", {}) for step in self.steps)):
+            for name, amount in needs.items():
+                found[name] = max(found.get(name, 0), amount)
+        return found
+
+    @cached_property
     def by_name(self) -> Mapping[str, PlannedStep]:
         """The steps by name."""
         return {step.name: step for step in self.steps}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -52,18 +51,3 @@ def test_help_imports_no_command_and_no_plugin(tmp_path: Path) -> None:
 
 def test_a_plan_imports_what_it_needs(tmp_path: Path) -> None:
     assert "networkx" in imported(tmp_path, "plan")
-
-
-def seconds(*words: str) -> float:
-    """Return the least processor time of several starts of Python: whatever else runs here takes none of it."""
-    times = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        python(*words)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(times)
-
-
-def test_help_takes_little_longer_than_the_bare_imports() -> None:
-    assert seconds("-m", "flowbuilder", "--help") < 2 * seconds("-c", BARE)

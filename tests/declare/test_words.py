@@ -12,6 +12,7 @@ import pytest
 from flowbuilder import FlowBuilder, ParallelConfig, Registry, Retry
 from flowbuilder.declare.decorators import make_provider, make_step, make_workflow
 from flowbuilder.declare.definitions import StepDefinition
+from flowbuilder.declare.words import WorkflowWords
 from flowbuilder.errors import DefinitionError
 
 flows = Registry()
@@ -66,11 +67,13 @@ EACH = '{"parameter": "step or input"} or {"parameter": [1, 2]}'
 EXECUTOR = '"thread", "process", "inline", or the name of one a plugin brings'
 ON_ERROR = '"fail", "continue", or a function whose value is used instead'
 
+STEP_WORDS = "name, needs, after, each, when, retries, timeout, executor, resources, on_error, tags"
+WORKFLOW_WORDS = "name, priority, resources, steps, timeout, config, tags"
 WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"retrys": 1}, "@step has no argument 'retrys'", "",
-     "name, needs, after, each, when, retries, timeout, executor, on_error, tags", "did you mean 'retries'?"),
+     STEP_WORDS, "did you mean 'retries'?"),
     ({"a\x1b": 1}, "@step has no argument 'a\\x1b'", "",
-     "name, needs, after, each, when, retries, timeout, executor, on_error, tags", ""),
+     STEP_WORDS, ""),
     ({"name": 5}, "name= takes text", "5", 'text such as "load"', ""),
     ({"needs": ["rows"]}, "needs= takes a dict", "['rows']", '{"parameter": step}', ""),
     ({"needs": {"row": load}}, "needs= names 'row', which is no parameter of the function", "", "rows, limit",
@@ -166,7 +169,11 @@ def test_an_async_step_takes_no_executor() -> None:
 @pytest.mark.parametrize(
     ("words", "what", "allowed"),
     [
-        ({"retries": 1}, "@workflow has no argument 'retries'", "name, priority, steps, config, tags"),
+        (
+            {"retries": 1},
+            "@workflow has no argument 'retries'",
+            WORKFLOW_WORDS,
+        ),
         ({"priority": "high"}, "priority= takes a whole number", "-1000 to 1000, higher goes first"),
         ({"priority": True}, "priority= takes a whole number", "-1000 to 1000, higher goes first"),
         ({"priority": 2**70}, "priority= takes a whole number", "-1000 to 1000, higher goes first"),
@@ -214,14 +221,47 @@ def test_none_stands_for_a_word_left_out() -> None:
     assert (made.when, made.timeout, made.executor) == (None, None, None)
 
 
+RESOURCE_NAMES = "letters, digits, _ . and -, not starting with - or ."
+
+
+@pytest.mark.parametrize(
+    ("resources", "what", "got", "allowed"),
+    [
+        ("db", "resources= takes a dict", "'db'", '{"db": 1}'),
+        ({"": 1}, "resources= has a name that cannot be used", "''", RESOURCE_NAMES),
+        ({"-db": 1}, "resources= has a name that cannot be used", "'-db'", RESOURCE_NAMES),
+        ({3: 1}, "resources= has a name that cannot be used", "3", RESOURCE_NAMES),
+        ({"db": 0}, "resources= takes a whole amount of 'db'", "0", "1 to 1000000"),
+        ({"db": 1.5}, "resources= takes a whole amount of 'db'", "1.5", "1 to 1000000"),
+        ({"db": True}, "resources= takes a whole amount of 'db'", "True", "1 to 1000000"),
+    ],
+)
+def test_wrong_resources_are_refused_everywhere_they_are_said(
+    resources: Any, what: str, got: str, allowed: str
+) -> None:
+    for say in (lambda: declared(resources=resources), lambda: make_workflow(clean, resources=resources),
+                lambda: ParallelConfig(resources=resources)):  # fmt: skip
+        with pytest.raises(DefinitionError) as caught:
+            say()
+        assert (caught.value.what, caught.value.got, caught.value.allowed) == (what, got, allowed)
+
+
+def test_resources_are_kept_in_the_order_of_their_names() -> None:
+    assert list(declared(resources={"net": 2, "db": 1}).resources.items()) == [("db", 1), ("net", 2)]
+    assert dict(declared().resources) == {}
+
+
 def test_a_workflow_keeps_its_words() -> None:
     config = ParallelConfig(max_concurrency=2)
-    made = make_workflow(clean, priority=-1000, steps=[load], config=config, tags=["nightly"])
+    words: WorkflowWords = {"priority": -1000, "steps": [load], "config": config, "tags": ["nightly"], "timeout": 5}
+    words["resources"] = {"gpu": 1}
+    made = make_workflow(clean, **words)
     assert (made.priority, made.steps, made.config, made.tags) == (-1000, (load,), config, ("nightly",))
+    assert (dict(made.resources), made.timeout) == ({"gpu": 1}, 5.0)
 
 
 def test_what_belongs_to_no_release_yet_is_an_unknown_word() -> None:
-    for word in ("until", "undo", "resources", "cache", "idempotent"):
+    for word in ("until", "undo", "cache", "idempotent"):
         with pytest.raises(DefinitionError, match=f"@step has no argument '{word}'"):
             declared(**{word: None})
 

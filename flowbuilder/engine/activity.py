@@ -1,0 +1,119 @@
+"""Activity: what each run of an engine is at, and what each step that waits is waiting for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flowbuilder.engine.conduct import Conduct
+from flowbuilder.engine.engine import Engine
+from flowbuilder.engine.entries import State
+from flowbuilder.engine.limits import Limit
+from flowbuilder.engine.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningStep:
+    """A step that runs: since how many seconds, and in which attempt."""
+
+    name: str
+    seconds: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingStep:
+    """A step, or a whole run, that waits; ``waits_for`` says in words for what, and who has it."""
+
+    name: str
+    waits_for: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What one run is at."""
+
+    run_id: str
+    workflow: str
+    priority: int
+    running: tuple[RunningStep, ...]
+    waiting: tuple[WaitingStep, ...]
+
+
+def activities(engine: Engine, conducts: Sequence[Conduct]) -> list[Activity]:
+    """Return what each run is at; the engine's lock is held."""
+    return _Activities(engine, conducts).all()
+
+
+class _Activities:
+    """One look at all runs, which know of each other as holders of resources."""
+
+    def __init__(self, engine: Engine, conducts: Sequence[Conduct]) -> None:
+        self._engine = engine
+        self._conducts = conducts
+        self._now = time.monotonic()
+        self._places = engine.admission.places()
+
+    def all(self) -> list[Activity]:
+        return [self._of(conduct) for conduct in self._conducts]
+
+    def _of(self, conduct: Conduct) -> Activity:
+        run = conduct.run
+        return Activity(
+            run_id=conduct.info.run_id,
+            workflow=conduct.info.workflow,
+            priority=conduct.priority,
+            running=tuple(self._running(run)) if run else (),
+            waiting=tuple(self._waiting(run)) if run else (self._held_back(conduct),),
+        )
+
+    def _running(self, run: Run) -> Iterator[RunningStep]:
+        for attempt in run.state.current.values():
+            yield RunningStep(name=attempt.info.name, seconds=self._now - attempt.started, attempt=attempt.number)
+
+    def _held_back(self, conduct: Conduct) -> WaitingStep:
+        needs = conduct.info.definition.resources
+        missing = [self._resource(self._engine.resources[name], amount) for name, amount in needs.items()]
+        return WaitingStep(name=conduct.info.workflow, waits_for=", ".join(missing) or "its start")
+
+    def _waiting(self, run: Run) -> Iterator[WaitingStep]:
+        for unit in range(run.schedule.count):
+            reason = self._reason(run, unit)
+            if reason:
+                yield WaitingStep(name=run.state.records.info_of(unit).name, waits_for=reason)
+
+    def _reason(self, run: Run, unit: int) -> str:
+        """Return what a unit waits for; nothing for one that does not wait, or waits as its mapped step does."""
+        now = run.schedule.state(unit)
+        if now is State.READY:
+            return self._slot_or_resource(run, unit)
+        if now is State.WAITING:
+            due = run.state.due.get(unit)
+            return f"its next attempt in {max(due - self._now, 0):.1f} s" if due else "its overdue thread to end"
+        if now is not State.PENDING or run.schedule.parent(unit) >= 0:
+            return ""
+        index = run.state.wiring.index
+        names = [n for n in run.state.step_of(unit).upstream if run.schedule.state(index[n]) < State.SUCCESS]
+        return f"step {', '.join(names)}" if names else "its batch"
+
+    def _slot_or_resource(self, run: Run, unit: int) -> str:
+        for limit, amount in run.schedule.needs_of(unit):
+            if not limit.fits(amount, is_reserver=False):
+                return self._resource(limit, amount)
+        before = self._places.get((run.schedule.share, unit), 0)
+        return f"a slot, behind {before} more" if before else "a slot"
+
+    def _resource(self, limit: Limit, amount: int) -> str:
+        holders = ", ".join(self._holders(limit)) or "nobody"
+        reserved = f", {limit.reserved} of it reserved for one that waits longer" if limit.reserved else ""
+        return f"{amount} {limit.name}: {limit.held} of {limit.capacity} held by {holders}{reserved}"
+
+    def _holders(self, limit: Limit) -> Iterator[str]:
+        for conduct in self._conducts:
+            if conduct.holds(limit):
+                yield conduct.info.workflow
+            run = conduct.run
+            for attempt in run.state.current.values() if run else ():
+                if run and any(one is limit for one, _ in run.schedule.needs_of(attempt.unit)):
+                    yield f"{conduct.info.workflow}.{attempt.info.name}"

@@ -1,0 +1,50 @@
+"""Holders: runs that hold resources from start to end, and wait for them before they start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowbuilder.engine.admission import Admission
+from flowbuilder.engine.limits import Needs
+from flowbuilder.engine.share import Share
+
+AT_ONCE = 1_000_000_000
+
+
+class Holders:
+    """Lets runs wait for what they hold as units wait for what they need, in a lane that takes no slots.
+
+    Used under the engine's lock, but for the calls that are attended on the loop.
+
+    Args:
+        admission: what grants resources.
+        attend: has the loop call a function.
+    """
+
+    def __init__(self, admission: Admission, attend: Callable[[Callable[[], None]], None]) -> None:
+        self._admission = admission
+        self._attend = attend
+        self._lane = admission.add_lane(AT_ONCE, takes_slots=False)
+        self._waiting: dict[Share, Callable[[], None]] = {}
+
+    def wait(self, share: Share, needs: Needs, granted: Callable[[], None]) -> None:
+        """Let a run wait for all it holds; the loop calls ``granted`` when it has it."""
+        self._waiting[share] = granted
+        share.add(0, self._lane, 0, needs)
+        self.look()
+
+    def give_up(self, share: Share) -> bool:
+        """Let a run wait no longer, and return whether it still did."""
+        if self._waiting.pop(share, None) is None:
+            return False
+        share.close()
+        return True
+
+    def release(self, share: Share, needs: Needs) -> None:
+        """Give back what a run held."""
+        share.release(self._lane, needs)
+
+    def look(self) -> None:
+        """Grant what may be granted now."""
+        while self._waiting and (taken := self._admission.take(self._lane)) is not None:
+            self._attend(self._waiting.pop(taken[0]))

@@ -1,0 +1,302 @@
+"""WorkflowScheduler: many workflows at once, which share slots and resources but never steps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
+from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
+
+import anyio
+import pluggy
+from anyio.abc import TaskGroup
+
+from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declare.definitions import WorkflowDefinition
+from flowbuilder.declare.validate import checked_amounts, checked_count
+from flowbuilder.declare.words import checked_priority
+from flowbuilder.declared import Registry
+from flowbuilder.engine.activity import Activity
+from flowbuilder.engine.conduct import Conduct
+from flowbuilder.engine.drive import Driver
+from flowbuilder.engine.engine import Limits
+from flowbuilder.engine.policies import POLICIES, Policy
+from flowbuilder.errors import DefinitionError, SchedulerClosedError, did_you_mean, listed, shown_value
+from flowbuilder.host import make_host
+from flowbuilder.plan.plan import Plan
+from flowbuilder.results import RunResult, Status
+from flowbuilder.runner import Backend, checked_backend, factories, make_run_plan, refuse_running_loop, run_info
+
+R = TypeVar("R")
+MOST_AT_ONCE = 100_000
+
+
+class SubmitWords(TypedDict, total=False):
+    """The words of ``WorkflowScheduler.submit``."""
+
+    params: Mapping[str, Any] | None
+    priority: int | None
+    config: ParallelConfig | None
+    overrides: Mapping[Any, Any] | None
+    registry: Registry | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUse:
+    """How much of a resource is held now, and on average since the scheduler started."""
+
+    capacity: int
+    held: int
+    average: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerStats:
+    """Counts of runs, and how the steps of all of them fared.
+
+    ``steps_started`` counts attempts, items one by one; ``throughput`` is those in a second;
+    ``mean_wait`` and ``longest_wait`` are the seconds from ready to started.
+    """
+
+    submitted: int
+    running: int
+    finished: int
+    failed: int
+    cancelled: int
+    steps_started: int
+    throughput: float
+    mean_wait: float
+    longest_wait: float
+    resources: Mapping[str, ResourceUse]
+
+
+class Handle(Generic[R]):
+    """One submitted run."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self._conduct.info.run_id
+
+    @property
+    def workflow(self) -> str:
+        """The name of its workflow."""
+        return self._conduct.info.workflow
+
+    @property
+    def status(self) -> str:
+        """Where it is: "waiting" for what it holds, "running", or the status it ended with."""
+        if self._conduct.over.is_set():
+            return str(self._conduct.result.status)
+        return "running" if self._conduct.run is not None else "waiting"
+
+    async def wait(self) -> RunResult[R]:
+        """Return the result when the run has ended; who is cancelled meanwhile only stops waiting."""
+        await self._conduct.finished.wait()
+        return self._conduct.result
+
+    def wait_sync(self, timeout: float | None = None) -> RunResult[R]:
+        """Do the same in a program without a loop, for at most ``timeout`` seconds.
+
+        Raises:
+            TimeoutError: when the run has not ended by then; it goes on.
+        """
+        if not self._conduct.over.wait(timeout):
+            raise TimeoutError(f"{self.workflow} has not ended after {timeout} s")
+        return self._conduct.result
+
+    def cancel(self, reason: str = "its handle was cancelled") -> None:
+        """Cancel the run; from any thread. It is over when ``wait`` returns."""
+        self._conduct.stop(reason)
+
+
+class WorkflowScheduler:
+    """Runs many workflows at once, within limits that all of them share.
+
+    ``async with`` it on asyncio or trio, or plainly ``with`` it in a program without a loop, which
+    gives it a thread of its own. Leaving waits for every run; leaving by an error cancels them.
+
+    Args:
+        max_concurrency: how many steps run at once, over all runs; None for the lanes' own limits.
+        resources: how much there is of each named resource that workflows and steps may need.
+        policy: the order in which waiting steps start: "priority", "fifo", "fair", "shortest",
+            "critical-path", one that a plugin brings, or a ``Policy``.
+        plugins: objects with hooks that hear of every run.
+        max_failures: so many failed steps, over all runs, stop them all.
+        backend: the event loop's library where it has a thread of its own.
+    """
+
+    def __init__(
+        self,
+        max_concurrency: int | None = None,
+        *,
+        resources: Mapping[str, int] | None = None,
+        policy: str | Policy = "priority",
+        plugins: Sequence[Any] | pluggy.PluginManager = (),
+        max_failures: int | None = None,
+        backend: Backend = "asyncio",
+    ) -> None:
+        self._host = (
+            plugins if isinstance(plugins, pluggy.PluginManager) else make_host(plugins=plugins, entry_points=False)
+        )
+        self._factories = factories(self._host)
+        self._limits = Limits(
+            checked_count("max_concurrency=", max_concurrency, MOST_AT_ONCE),
+            checked_amounts("resources=", resources) or {},
+            _policy(policy, self._host),
+            checked_count("max_failures=", max_failures, 10_000_000),
+        )
+        self._backend = checked_backend(backend)
+        self._driver: Driver | None = None
+        self._group: TaskGroup
+        self._thread: threading.Thread | None = None
+        self._loop_thread = 0
+        self._leave: Callable[[], object] = lambda: None
+        self._started = 0.0
+
+    # Being there.
+
+    async def __aenter__(self) -> Self:
+        if self._driver is not None:
+            raise SchedulerClosedError("a WorkflowScheduler is used once")
+        self._driver = Driver(self._host, self._factories, self._limits)
+        self._loop_thread = threading.get_ident()
+        self._started = time.monotonic()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._driver.serve, name="flowbuilder scheduler")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        driver = self._used()
+        if error is not None:
+            driver.stop_all("its scheduler was left by an error")
+        driver.close()
+        return await self._group.__aexit__(kind, error, trace)
+
+    def __enter__(self) -> Self:
+        refuse_running_loop("with WorkflowScheduler()", "async with WorkflowScheduler")
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=anyio.run, args=(self._serve, ready), kwargs={"backend": self._backend}, name="flowbuilder-scheduler"
+        )
+        self._thread.start()
+        ready.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._used().stop_all("its scheduler was left by an error")
+        self._leave()
+        assert self._thread is not None
+        self._thread.join()
+
+    async def _serve(self, ready: Future[None]) -> None:
+        left = anyio.Event()
+        async with self:
+            self._leave = lambda: self._used().call_soon(left.set)
+            ready.set_result(None)
+            await left.wait()
+
+    # Runs.
+
+    @overload
+    def submit(self, workflow: WorkflowDefinition | str, **words: Unpack[SubmitWords]) -> Handle[Any]: ...
+
+    @overload
+    def submit(self, workflow: Callable[..., Coroutine[Any, Any, R]], **words: Unpack[SubmitWords]) -> Handle[R]: ...
+
+    @overload
+    def submit(self, workflow: Callable[..., R], **words: Unpack[SubmitWords]) -> Handle[R]: ...
+
+    def submit(self, workflow: Any, **words: Unpack[SubmitWords]) -> Handle[Any]:
+        """Plan a workflow and begin its run, as soon as slots and resources allow; from any thread.
+
+        Args:
+            workflow: its function, what ``FlowBuilder`` built, or its name in the registry.
+            **words: ``priority`` takes the place of the workflow's own; ``params``, ``config``,
+                ``overrides``, ``registry`` and ``seed`` are as for ``run``.
+
+        Raises:
+            FlowBuilderError: when the plan is wrong, or could never get what it needs; nothing has started then.
+            SchedulerClosedError: when the scheduler is not, or no longer, there.
+        """
+        self._used()
+        plan = make_run_plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"), self._host)
+        return self.submit_plan(plan, words.get("config"), words.get("priority"), words.get("seed", 0))
+
+    def submit_plan(
+        self, plan: Plan, config: ParallelConfig | None = None, priority: int | None = None, seed: int = 0
+    ) -> Handle[Any]:
+        """Begin a run of a plan that ``Registry.plan`` gave; a plan may be submitted many times."""
+        driver = self._used()
+        info = run_info(plan, config, seed, self._limits.resources)
+        rank = plan.workflow.priority if priority is None else checked_priority(priority)
+        variables = copy_context()
+        if threading.get_ident() == self._loop_thread:
+            return Handle(driver.submit(info, rank, variables))
+        submitted: Future[Conduct] = Future()
+        driver.call_soon(lambda: submitted.set_result(driver.submit(info, rank, variables)))
+        return Handle(submitted.result())
+
+    def cancel(self, reason: str = "its scheduler was cancelled") -> None:
+        """Cancel every run that is there; from any thread."""
+        self._used().stop_all(reason)
+
+    def _used(self) -> Driver:
+        if self._driver is None or self._driver.is_closing:
+            raise SchedulerClosedError("this WorkflowScheduler is not entered, or has been left")
+        return self._driver
+
+    # Looking.
+
+    def active(self) -> list[Activity]:
+        """Return, for each run, which steps run, and for each step that waits what it waits for."""
+        return self._used().activities()
+
+    def stats(self) -> SchedulerStats:
+        """Return counts of runs and steps, how long steps waited, and how resources are used."""
+        counts = self._used().counts()
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        return SchedulerStats(
+            submitted=counts.submitted,
+            running=counts.running,
+            finished=sum(counts.ended.values()),
+            failed=counts.ended.get(Status.FAILED, 0) + counts.ended.get(Status.TIMED_OUT, 0),
+            cancelled=counts.ended.get(Status.CANCELLED, 0),
+            steps_started=counts.starts,
+            throughput=counts.starts / elapsed,
+            mean_wait=counts.waited / max(counts.starts, 1),
+            longest_wait=counts.longest_wait,
+            resources=MappingProxyType(
+                {
+                    name: ResourceUse(capacity=limit.capacity, held=limit.held, average=limit.used / elapsed)
+                    for name, limit in counts.resources.items()
+                }
+            ),
+        )
+
+
+def _policy(policy: str | Policy, host: pluggy.PluginManager) -> Policy:
+    if not isinstance(policy, str):
+        return policy
+    known = dict(POLICIES)
+    for offered in host.hook.flowbuilder_policies():
+        known.update(offered)
+    if policy not in known:
+        raise DefinitionError(
+            "policy= is unknown", got=shown_value(policy), allowed=listed(known), hint=did_you_mean(policy, known)
+        )
+    return known[policy]()
