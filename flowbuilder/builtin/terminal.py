@@ -17,7 +17,7 @@ from flowbuilder.builtin.lines import Lines
 from flowbuilder.builtin.painter import Painter
 from flowbuilder.builtin.rows import Rows, whole_name
 from flowbuilder.builtin.wording import counted, in_seconds, reason_of
-from flowbuilder.errors import listed, shown
+from flowbuilder.errors import SettingsError, listed, shown
 
 NAME = "terminal-report"
 SILENT, QUIET, USUAL, VERBOSE = -2, -1, 0, 1
@@ -29,10 +29,22 @@ ALIKE_TOLD = 10
 @hookimpl
 def flowbuilder_add_options(command: click.Command) -> None:
     """Add ``-q`` and ``-v``."""
+    less = "Show only failures and the counts; twice: nothing at all."
+    more = "Show each item, start and skip, and all of each failure."
     command.params += [
-        click.Option(["-q", "--quiet"], count=True, help="Show only failures and the counts; twice: nothing at all."),
-        click.Option(["-v", "--verbose"], count=True, help="Show each item, start and skip, and all of each failure."),
+        click.Option(["-q", "--quiet"], count=True, help=less, callback=_not_both),
+        click.Option(["-v", "--verbose"], count=True, help=more, callback=_not_both),
     ]
+
+
+def _not_both(context: click.Context, option: click.Parameter, value: int) -> int:
+    """Refuse ``-q`` beside ``-v``; what is typed goes over the other one in ``pyproject.toml``, which is read last."""
+    name, other = ("quiet", "verbose") if option.name == "quiet" else ("verbose", "quiet")
+    if not value or not context.params.get(other):
+        return value
+    if context.get_parameter_source(name) is context.get_parameter_source(other):
+        raise SettingsError("-q and -v contradict each other", hint="give one of them")
+    return 0
 
 
 @hookimpl

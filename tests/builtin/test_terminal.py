@@ -327,3 +327,19 @@ def test_twice_quiet_prints_nothing_but_still_fails(flowtester: FlowTester) -> N
     assert outcome.stdout == ""
     assert outcome.exit_code == 1
     assert outcome.status_of("one") is Status.FAILED
+
+
+@pytest.mark.parametrize("words", [["-q", "-v"], ["-vqq"], ["--verbose", "--quiet"]])
+def test_quiet_and_verbose_contradict_each_other(flowtester: FlowTester, words: list[str]) -> None:
+    outcome = flowtester.run("run", *words)
+
+    assert outcome.exit_code == 4
+    assert outcome.stderr == "error: -q and -v contradict each other\n  hint: give one of them\n"
+
+
+def test_what_is_typed_of_quiet_and_verbose_goes_over_the_settings(flowtester: FlowTester) -> None:
+    flowtester.write("flow_one.py", "from flowbuilder import step\n@step\ndef one(): ...\n")
+    flowtester.write("pyproject.toml", "[tool.flowbuilder]\nquiet = 2\n")
+
+    assert flowtester.run("run").stdout == ""
+    assert "start     one" in flowtester.run("run", "-v").stdout
