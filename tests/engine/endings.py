@@ -1,7 +1,15 @@
-"""What every run owes its hooks, however it ended."""
+"""What every run owes its hooks, however it ended, and workflows that end in many ways."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio
+
+from flowbuilder import (
+    Context,
+    FlowBuilder,
+)
 from flowbuilder.testing import Recorder
 
 
@@ -25,3 +33,24 @@ def assert_each_step_ended_once(recorder: Recorder) -> None:
     assert started | set(result.steps) <= ends.keys()
     assert recorder.told[0].startswith("run_start")
     assert recorder.told[-1].startswith("run_finish")
+
+
+def small_flow() -> Any:
+    return FlowBuilder("small").step(lambda: 1, name="one").step(lambda one: one + 1, name="two").build()
+
+
+def every_ending() -> Any:
+    """Return a workflow whose steps end in every way there is."""
+
+    async def late() -> None:
+        await anyio.sleep(30)
+
+    def flaky(ctx: Context) -> int:
+        if ctx.attempt == 1:
+            raise OSError("not yet")
+        return ctx.attempt
+
+    flow = FlowBuilder("endings").step(lambda: 1, name="good").step(lambda: 1 / 0, name="broken")
+    flow.step(late, timeout=0.05).step(flaky, retries=1).step(lambda: 1, name="passed", when=lambda: False)
+    flow.step(lambda broken: broken, name="below").step(lambda: 1 / 0, name="rescued", on_error="continue")
+    return flow.step(lambda n: 1 / n, name="items", each={"n": [1, 0]}).build()

@@ -1,105 +1,31 @@
-"""Cancellation: by whoever awaits the run, or by a signal; what was started is ended, told and torn down."""
+"""Cancellation by whoever awaits a run: what was started is ended, told and torn down."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import pytest
 
-from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, Retry, Status, arun, run
+from flowbuilder import FlowBuilder, Registry, Status, arun
 from flowbuilder.errors import StepCancelledError
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
 from tests.conftest import InLoop
 from tests.engine.endings import assert_each_step_ended_once
-
-LONG = 6.0
+from tests.engine.long_run import LONG, Running, assert_all_ended, mixed
 
 pytestmark = pytest.mark.timeout(20)
-
-
-class Running:
-    """Says when the bodies that report to it have all begun."""
-
-    def __init__(self, wanted: int) -> None:
-        self._left = threading.Semaphore(0)
-        self._wanted = wanted
-
-    def report(self) -> None:
-        self._left.release()
-
-    def wait(self) -> None:
-        for _ in range(self._wanted):
-            assert self._left.acquire(timeout=10)
-
-    async def wait_async(self) -> None:
-        await anyio.to_thread.run_sync(self.wait)
-
-
-def mixed(running: Running, cleaned: list[str]) -> Registry:
-    """Return a workflow "whole" with an async and a plain step that run for long, each with a provider."""
-    flows = Registry()
-
-    @flows.provider
-    def plain_api() -> Iterator[str]:
-        yield "api"
-        cleaned.append("plain_api")
-
-    @flows.provider
-    async def async_api(plain_api: str) -> AsyncIterator[str]:
-        yield plain_api
-        await anyio.sleep(0.001)
-        cleaned.append("async_api")
-
-    @flows.step
-    async def looped(async_api: str) -> None:
-        running.report()
-        try:
-            await anyio.sleep(LONG)
-        finally:
-            cleaned.append("looped")
-
-    @flows.step
-    def plain(plain_api: str, ctx: Context) -> None:
-        running.report()
-        while True:
-            ctx.check_cancelled()
-            time.sleep(0.001)
-
-    @flows.step(after=(looped,))
-    def below() -> None:
-        raise AssertionError("nothing new starts")
-
-    @flows.workflow(steps=[plain, below])
-    def whole() -> None: ...
-
-    return flows
-
-
-def assert_all_ended(recorder: Recorder, cleaned: list[str]) -> None:
-    assert cleaned == ["looped", "async_api", "plain_api"]
-    assert recorder.of("looped") == ["start looped 1", "error looped cancelled"]
-    assert recorder.of("plain") == ["start plain 1", "error plain cancelled"]
-    assert recorder.told[-1] == "run_finish whole cancelled"
 
 
 @pytest.fixture
 def cleaned() -> list[str]:
     return []
-
-
-# By whoever awaits.
 
 
 def test_an_anyio_scope_cancels_a_run_which_ends_in_order(
@@ -280,80 +206,6 @@ def test_a_step_whose_provider_is_still_set_up_at_the_stop_never_runs(
     assert recorder.runs[0].status is Status.CANCELLED
 
 
-# At random moments.
-
-
-def busy_flow(choose: random.Random) -> Any:
-    """Return a random workflow of steps of every kind with retries, maps, rescues and time-outs."""
-
-    async def looped(ctx: Context) -> int:
-        await anyio.sleep(choose.random() / 500)
-        if ctx.attempt == 1 and len(ctx.step) % 2:
-            raise OSError(ctx.step)
-        return 1
-
-    def plain(ctx: Context) -> int:
-        time.sleep(choose.random() / 500)
-        ctx.check_cancelled()
-        return 1
-
-    flow = FlowBuilder("busy")
-    names: list[str] = []
-    for number in range(30):
-        after = tuple(choose.sample(names, min(len(names), choose.randrange(3))))
-        name = f"step_{number}"
-        retries = Retry(choose.randrange(3), delay=0.001)
-        on_error: Any = choose.choice(["fail", "continue"])
-        if choose.randrange(4) == 0:
-            flow.step(lambda n, ctx: plain(ctx), name=name, each={"n": [1, 2, 3]}, after=after, on_error=on_error)
-        else:
-            body = choose.choice([looped, plain])
-            flow.step(body, name=name, after=after, retries=retries, on_error=on_error, timeout=5)
-        names.append(name)
-    return flow.build()
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_at_any_moment_every_step_ends_exactly_once(in_loop: InLoop, recorder: Recorder, seed: int) -> None:
-    choose = random.Random(seed)
-    flow, moment = busy_flow(choose), choose.random() * 0.06
-
-    async def main() -> bool:
-        with anyio.move_on_after(moment) as scope:
-            await arun(flow, plugins=[recorder], config=ParallelConfig(max_concurrency=choose.choice([None, 1, 3])))
-        return scope.cancelled_caught
-
-    was_cancelled = in_loop(main)
-    assert_each_step_ended_once(recorder)
-    # A cancellation that comes between the end of the run and its return finds a run that is complete.
-    assert was_cancelled or recorder.runs[0].status is not Status.CANCELLED
-
-
-# By a signal.
-
-
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_a_run_and_run_raises_keyboard_interrupt(
-    backend: Backend, recorder: Recorder, cleaned: list[str], number: signal.Signals
-) -> None:
-    running, before = Running(2), [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
-    flows = mixed(running, cleaned)
-
-    def interrupts() -> None:
-        running.wait()
-        os.kill(os.getpid(), number)
-
-    thread = threading.Thread(target=interrupts)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        run("whole", registry=flows, backend=backend, plugins=[recorder])
-    thread.join()
-    assert_all_ended(recorder, cleaned)
-    assert recorder.runs[0].notes == (f"cancelled: {number.name}",)
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
-
-
 def test_a_cancelled_run_counts_its_cancellations_among_its_errors(recorder: Recorder, cleaned: list[str]) -> None:
     running = Running(2)
     flows = mixed(running, cleaned)
@@ -370,52 +222,6 @@ def test_a_cancelled_run_counts_its_cancellations_among_its_errors(recorder: Rec
     assert result.failed_count == 0
     with pytest.raises(ExceptionGroup):
         _ = result.value
-
-
-def test_a_run_in_another_thread_leaves_signals_alone(backend: Backend) -> None:
-    found: list[Any] = []
-    before = signal.getsignal(signal.SIGINT)
-
-    def body() -> bool:
-        return signal.getsignal(signal.SIGINT) is before
-
-    flow = FlowBuilder("aside").step(body).build()
-    thread = threading.Thread(target=lambda: found.append(run(flow, backend=backend).value))
-    thread.start()
-    thread.join(10)
-    assert found == [{"body": True}]
-
-
-SECOND_SIGNAL = """
-import os, signal, sys, threading, time
-from flowbuilder import FlowBuilder, run
-
-def stuck():
-    print("running", flush=True)
-    time.sleep(600)
-
-run(FlowBuilder("stuck").step(stuck).build(), backend=sys.argv[1])
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_signal_ends_the_process_at_once_by_the_signal(backend: Backend, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SECOND_SIGNAL, backend],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "running\n"
-    process.send_signal(number)
-    time.sleep(0.1)
-    assert process.poll() is None
-    process.send_signal(number)
-    _, err = process.communicate(timeout=10)
-    assert process.returncode == -number
-    assert err == ""
 
 
 IGNORES = """
