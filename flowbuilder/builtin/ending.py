@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbuilder import RunResult, Status, Terminal
+from flowbuilder.builtin.failures import strays
 from flowbuilder.builtin.wording import counted, in_seconds
 from flowbuilder.errors import listed, shown, shown_value
 
@@ -60,6 +61,9 @@ def counts(results: Sequence[RunResult[Any]]) -> str:
     """Return "3 succeeded, 1 failed, 20 items in 0.42 s"."""
     numbers = {word: sum(result.count(status) for result in results) for status, word in WORDS.items()}
     parts = [f"{number:,} {word}" for word, number in numbers.items() if number]
+    beside = sum(len(strays(result)) for result in results)
+    if beside:
+        parts.append(counted(beside, "error"))
     items = sum(len(step.items or ()) for result in results for step in result.steps.values())
     if items:
         parts.append(counted(items, "item"))

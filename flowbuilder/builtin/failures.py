@@ -18,6 +18,7 @@ FAILED = (Status.FAILED, Status.TIMED_OUT)
 LINES_IN_ALL = 110
 LINES_OF_AN_ERROR = 40
 LINES_OF_OUTPUT = 12
+CAPTURED = ("stdout", "stderr", "log")
 ITEMS_IN_FULL = 3
 NAMED = 20
 LINE_LENGTH = 500
@@ -109,11 +110,16 @@ def _lines(failure: Failure, width: int, limit: int | None) -> Iterator[Line]:
 
 def _section(section: Section, limit: int | None) -> Iterator[Line]:
     lines = section.text.rstrip("\n").split("\n")
-    yield f"captured {shown(section.title)}:", "bold"
+    yield f"{'captured ' * (section.title in CAPTURED)}{shown(section.title)}:", "bold"
     if limit is not None and len(lines) > limit:
-        yield f"  … {len(lines) - limit:,} lines before", "dim"
-        lines = lines[-limit:]
-    for line in lines:
-        # Of a line that was written over, as progress bars do, the last state counts.
-        text = line.rstrip("\r").rpartition("\r")[2]
-        yield f"  {shown(text.expandtabs(8), LINE_LENGTH)}", ""
+        # The first line may be the one that says how much was dropped before it.
+        yield _printed(lines[0])
+        yield f"  … {len(lines) - limit:,} more lines …", "dim"
+        lines = lines[1 - limit :]
+    yield from map(_printed, lines)
+
+
+def _printed(line: str) -> Line:
+    # Of a line that was written over, as progress bars do, the last state counts.
+    text = line.rstrip("\r").rpartition("\r")[2]
+    return f"  {shown(text.expandtabs(8), LINE_LENGTH)}", ""

@@ -10,10 +10,11 @@ import sys
 import traceback
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from flowbuilder.builtin.wording import message_of
-from flowbuilder.errors import shown, shown_value
+from flowbuilder.errors import StepCancelledError, StepTimeoutError, shown, shown_value
 
 Line = tuple[str, str]  # text and style
 
@@ -29,6 +30,7 @@ HIDDEN = (
     "contextlib",
     "runpy",
 )
+CANCELLATIONS = ("CancelledError", "Cancelled")  # of asyncio and of trio
 FIRST_FRAMES, LAST_FRAMES = 2, 6
 LINES_BEFORE, LINES_AFTER = 3, 1
 CHILDREN = 15
@@ -43,7 +45,11 @@ REMOTE_FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 def error_lines(error: BaseException) -> Iterator[Line]:
     """Yield an error after its causes, the first cause first, as Python does."""
     chain = _chain(error)
-    for one, link in chain[:-1]:
+    for (one, link), (following, _) in pairwise(chain):
+        if type(one).__name__ in CANCELLATIONS and isinstance(following, StepTimeoutError | StepCancelledError):
+            # How an event loop cancels is no cause: where that struck belongs to what it was for.
+            yield from _frames(one)
+            continue
         yield from _block(one)
         yield "", ""
         yield link, "dim"

@@ -40,6 +40,11 @@ def test_counts_name_only_what_there_is() -> None:
     assert counts([result()]) == "no steps in 1.50 s"
 
 
+def test_errors_beside_the_steps_are_counted() -> None:
+    torn = result(StepResult("a", Status.SUCCESS), errors=(ValueError("torn"), OSError("too")))
+    assert counts([torn]) == "1 succeeded, 2 errors in 1.50 s"
+
+
 def test_time_is_counted_from_the_first_start_to_the_last_end() -> None:
     step: StepResult[Any] = StepResult("a", Status.SUCCESS)
     assert counts([result(step, started=0.0), result(step, started=10.0)]) == "2 succeeded in 11.5 s"

@@ -55,15 +55,22 @@ def test_a_failure_has_its_attempts_its_error_and_its_output() -> None:
     ]
 
 
-def test_of_long_output_the_end_is_shown() -> None:
+def test_of_long_output_the_first_line_and_the_end_are_shown() -> None:
     text = "\n".join(f"line {number}" for number in range(100))
     step: StepResult[Any] = StepResult(
         "load", Status.FAILED, error=ValueError("bad"), sections=(Section("stdout", text),)
     )
     lines = failures(failed(step))
 
-    assert lines[4:6] == ["  … 88 lines before", "  line 88"]
-    assert "  line 0" in failures(failed(step), is_bounded=False)
+    assert lines[4:7] == ["  line 0", "  … 88 more lines …", "  line 89"]
+    assert "  line 1" in failures(failed(step), is_bounded=False)
+
+
+def test_what_a_plugin_adds_was_not_captured() -> None:
+    step: StepResult[Any] = StepResult(
+        "load", Status.FAILED, error=ValueError("bad"), sections=(Section("time", "1 s"),)
+    )
+    assert failures(failed(step))[3:5] == ["time:", "  1 s"]
 
 
 def test_items_stand_for_their_step_three_in_full_and_others_by_name() -> None:

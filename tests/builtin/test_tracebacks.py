@@ -9,6 +9,7 @@ import pytest
 
 from flowbuilder import run
 from flowbuilder.builtin.tracebacks import error_lines
+from flowbuilder.runner import Backend
 from tests.conftest import Collect
 
 
@@ -217,3 +218,22 @@ def test_causes_in_a_worker_are_shown_as_it_told_them(collect: Collect) -> None:
 
 def test_an_error_without_a_traceback_is_its_message() -> None:
     assert list(error_lines(KeyError("a"))) == [("KeyError: 'a'", "bold red")]
+
+
+def test_of_an_async_step_that_overran_its_place_is_shown_and_not_how_it_was_cancelled(
+    collect: Collect, backend: Backend
+) -> None:
+    flows = collect("""
+        import anyio
+        from flowbuilder import step
+
+        @step(timeout=0.01)
+        async def slow():
+            await anyio.sleep(60)
+    """)
+    error = run("slow", registry=flows, backend=backend).steps["slow"].error
+    assert error is not None
+    lines = [text for text, _ in error_lines(error)]
+
+    assert lines[0].endswith("flow_test.py:7 in slow")
+    assert lines[-2:] == [">    7 |     await anyio.sleep(60)", "slow timed out after 0.01 s"]
