@@ -24,9 +24,9 @@ from flowbuilder.engine.activity import Activity
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
-from flowbuilder.engine.policies import POLICIES, Policy
+from flowbuilder.engine.policies import Policy
 from flowbuilder.errors import DefinitionError, SchedulerClosedError, did_you_mean, listed, shown_value
-from flowbuilder.host import make_host
+from flowbuilder.host import make_host, policies_of
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult, Status
 from flowbuilder.runner import Backend, checked_backend, factories, make_run_plan, refuse_running_loop, run_info
@@ -292,9 +292,7 @@ class WorkflowScheduler:
 def _policy(policy: str | Policy, host: pluggy.PluginManager) -> Policy:
     if not isinstance(policy, str):
         return policy
-    known = dict(POLICIES)
-    for offered in host.hook.flowbuilder_policies():
-        known.update(offered)
+    known = policies_of(host)
     if policy not in known:
         raise DefinitionError(
             "policy= is unknown", got=shown_value(policy), allowed=listed(known), hint=did_you_mean(policy, known)

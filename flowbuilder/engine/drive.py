@@ -20,6 +20,7 @@ from flowbuilder.engine.context import install_log_records
 from flowbuilder.engine.engine import Engine, Limits
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.limits import Limit
+from flowbuilder.engine.outcome import TOO_MANY_FAILED
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wakeup import Wakeup, without_loop
@@ -59,7 +60,7 @@ class Driver:
         self._ended: Counter[Status] = Counter()
         self.is_closing = False
         self.call_soon = self._wakeup.call_soon
-        self._engine.stop_all = lambda: self.stop_all("too many steps failed")
+        self._engine.stop_all = lambda: self.stop_all(TOO_MANY_FAILED)
 
     async def serve(self) -> None:
         """Serve until ``close`` was called and every run has ended; no cancellation cuts the clean-up short."""
