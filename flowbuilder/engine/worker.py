@@ -36,9 +36,6 @@ class Records(logging.Handler):
         if record.exc_info:
             record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
-        # The parent says which run and step this was: it knows.
-        for name in ("run", "step", "attempt"):
-            record.__dict__.pop(name, None)
         for name, value in record.__dict__.items():
             record.__dict__[name] = _plain(value)
         self.records.append(record)
