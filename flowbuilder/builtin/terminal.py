@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flowbuilder import RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
+from flowbuilder import Plan, RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
 from flowbuilder.builtin.capture import NAME as CAPTURE
 from flowbuilder.builtin.ending import print_ending
 from flowbuilder.builtin.failures import print_failures
@@ -70,6 +70,7 @@ class Report:
         self._lines = Lines(terminal, self._rows)
         self._painter: Painter | None = None
         self._alike: Counter[str] = Counter()
+        self._plans: dict[str, Plan] = {}
 
     # Before the runs.
 
@@ -107,6 +108,7 @@ class Report:
         if self._rows.is_empty:
             self._alike.clear()
         self._rows.run_started(run)
+        self._plans[run.run_id] = run.plan
         names = (f"{step.name}[00]" if step.mapped else step.name for step in run.plan.steps)
         self._lines.align(self._rows.name(run, name) for name in names)
         if self._level >= USUAL:
@@ -200,7 +202,7 @@ class Report:
     def flowbuilder_summary(self, terminal: Terminal, results: Sequence[RunResult[Any]]) -> Generator[None, Any, Any]:
         """Print failures first and counts last, with what other plugins have to say between them."""
         self._stop_painting()
-        print_failures(terminal, results, is_bounded=self._level < VERBOSE)
+        print_failures(terminal, results, self._plans, is_bounded=self._level < VERBOSE)
         try:
             return (yield)
         finally:
