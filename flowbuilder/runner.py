@@ -78,7 +78,7 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
         InsideLoopError: inside a running event loop.
         KeyboardInterrupt: after Ctrl-C, when what ran has been cancelled and torn down.
     """
-    _refuse_unknown("run", words, SyncRunWords)
+    refuse_unknown("run", words, SyncRunWords)
     refuse_running_loop("run", "flowbuilder.arun")
     backend = checked_backend(words.pop("backend", "asyncio"))
     plan, host = _planned(workflow, words)
@@ -104,13 +104,18 @@ async def arun(workflow: Callable[..., R], **words: Unpack[RunWords]) -> RunResu
 
 async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
-    _refuse_unknown("arun", words, RunWords)
+    refuse_unknown("arun", words, RunWords)
     plan, host = _planned(workflow, words)
     info = run_info(plan, words.get("config"), words.get("seed", 0))
     return await execute(info, host, factories(host))
 
 
-def _refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
+def refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
+    """Raise for a keyword argument that is not among those of a ``TypedDict``.
+
+    Raises:
+        TypeError: naming it, and what there is.
+    """
     allowed = list(typing.get_type_hints(known))
     for word in words:
         if word not in allowed:

@@ -59,6 +59,8 @@ class Driver:
         self._submitted = 0
         self._ended: Counter[Status] = Counter()
         self.is_closing = False
+        self.ended = anyio.Event()
+        self.has_ended = False
         self.call_soon = self._wakeup.call_soon
         self._engine.stop_all = lambda: self.stop_all(TOO_MANY_FAILED)
 
@@ -77,17 +79,29 @@ class Driver:
                 watchdog.close()
                 self._engine.close()
                 self._engine.relay.close()
+                self._end()
+
+    def _end(self) -> None:
+        # Runs are left here only when the engine broke.
+        for conduct in self._conducts:
+            conduct.leave()
+        self.is_closing = self.has_ended = True
+        self.ended.set()
 
     def submit(self, info: RunInfo, priority: int = 0, variables: Context | None = None) -> Conduct:
         """Begin a run; its steps start with the context ``variables``, the caller's if left out."""
         self._submitted += 1
+        if variables is None:
+            variables = copy_context()
         of_all, own = self._engine.admission.limit, info.config.max_concurrency
         # A limit that is no tighter than the one of all runs needs no counting.
         limit = own if own is not None and (of_all is None or own < of_all) else None
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit)
-        conduct = Conduct(self._engine, info, share, without_loop(variables or copy_context()), self._wakeup.call_soon)
+        conduct = Conduct(self._engine, info, share, without_loop(variables), self._wakeup.call_soon)
         self._conducts[conduct] = None
         self._new.append(conduct)
+        if self._engine.has_failed:
+            conduct.stop(TOO_MANY_FAILED)
         self._wakeup.notify()
         return conduct
 
@@ -126,6 +140,8 @@ class Driver:
             self._ended[conduct.result.status] += 1
         finally:
             del self._conducts[conduct]
+            # Last: whoever hears of the end finds it counted.
+            conduct.leave()
             self._wakeup.notify()
 
     async def _turn(self) -> None:
