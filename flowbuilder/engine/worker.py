@@ -122,7 +122,3 @@ def _sendable(error: BaseException) -> tuple[BaseException, str]:
     except Exception:  # the user's exception cannot be pickled, or not be loaded again
         return RuntimeError(f"{type(error).__name__}: {error_text(error)}"), text
     return error, text
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
