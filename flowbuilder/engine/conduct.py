@@ -110,7 +110,6 @@ class Conduct:
                 self._engine.at(self._started + self.info.definition.timeout, self._overran)
         # It may have been stopped already: then nothing starts.
         self.attend()
-        self._engine.wake_lanes()
 
     # What it holds from start to end.
 

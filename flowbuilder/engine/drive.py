@@ -149,18 +149,27 @@ class Driver:
         engine = self._engine
         due = engine.timers.next
         await self._wakeup.wait(anyio.current_time() + due - time.monotonic() if due < math.inf else math.inf)
-        while self._new:
-            # Begun here and in order: trio starts its tasks in any order.
-            conduct = self._new.popleft()
-            conduct.begin()
-            self._group.start_soon(self._see_through, conduct, name="flowbuilder run")
+        self._begin_new()
         while engine.to_prepare:
             self._group.start_soon(self._prepare, engine.to_prepare.popleft(), name="flowbuilder set-up")
         for lane in engine.lanes.values():
             lane.turn(self._group)
         engine.fire_timers()
-        while engine.attention:
-            engine.attention.popleft()()
+        if engine.attention:
+            while engine.attention:
+                engine.attention.popleft()()
+            engine.wake_lanes()
+
+    def _begin_new(self) -> None:
+        """Begin what was submitted; lanes are woken when all of it has begun, so that the best of all goes first."""
+        if not self._new:
+            return
+        while self._new:
+            # Begun here and in order: trio starts its tasks in any order.
+            conduct = self._new.popleft()
+            conduct.begin()
+            self._group.start_soon(self._see_through, conduct, name="flowbuilder run")
+        self._engine.wake_lanes()
 
     async def _prepare(self, attempt: Attempt) -> None:
         """Set up what an attempt needs, then give it to its lane."""

@@ -22,10 +22,9 @@ def test_leaving_waits_for_every_run(in_loop: InLoop) -> None:
         gate.open()
 
     async def main() -> list[str]:
-        async with anyio.create_task_group() as group:
-            async with WorkflowScheduler() as scheduler:
-                handles = [scheduler.submit(single(f"slow_{n}", gate.looped)) for n in range(3)]
-                group.start_soon(opens)
+        async with anyio.create_task_group() as group, WorkflowScheduler() as scheduler:
+            handles = [scheduler.submit(single(f"slow_{n}", gate.looped)) for n in range(3)]
+            group.start_soon(opens)
         return [one.status for one in handles]
 
     assert in_loop(main) == ["success"] * 3
