@@ -100,13 +100,17 @@ def session(context: click.Context) -> Iterator[Session]:
         plugins=setup.host,
         terminal=Terminal(),
     )
+    ended_by: BaseException | None = None
     try:
         settings.plugins.hook.flowbuilder_configure(config=settings)
         yield _session(context, setup, settings)
+    except BaseException as error:
+        ended_by = error
+        raise
     finally:
         with ExitStack() as cleanup:  # each plugin cleans up, also where another one fails at it
             for _, unconfigure in each_plugin(settings.plugins, "flowbuilder_unconfigure"):
-                cleanup.callback(unconfigure, config=settings)
+                cleanup.callback(unconfigure, config=settings, error=ended_by)
 
 
 def _session(context: click.Context, setup: Setup, settings: Settings) -> Session:
