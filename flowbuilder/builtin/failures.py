@@ -49,7 +49,7 @@ def failures_of(result: RunResult[Any], plan: Plan | None = None, prefix: str = 
             if one.status in FAILED:
                 yield Failure(
                     title=prefix + _title(one),
-                    step=step.name,
+                    step=f"{prefix}{step.name}",
                     error=one.error,
                     sections=one.sections,
                     arguments=partial(arguments_of, one.name, plan, result) if items and plan else tuple,
@@ -79,7 +79,7 @@ def print_failures(
     found = [
         one
         for run in results
-        for one in failures_of(run, plans.get(run.run_id), f"{shown(run.workflow)}: " if several else "")
+        for one in failures_of(run, plans.get(run.run_id), f"{shown(run.workflow)} › " if several else "")
     ]
     if not found:
         return
