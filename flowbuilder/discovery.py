@@ -190,15 +190,17 @@ def _imported(path: Path, root: Path, collection: Collection, written: Collectio
 
 
 def _import_failed(path: Path, error: BaseException) -> Exception:
+    places = [Where(frame.filename, frame.lineno or 0) for frame in _foreign(error) if frame.filename[:1] != "<"]
     if isinstance(error, FlowBuilderError):
+        if error.where is None and places:
+            error.where = places[-1]
         return error
     frames = foreign_frames(error) + last_line(error)
     if isinstance(error, SyntaxError) and error.filename:
         return CollectError(
             "a flow file has a syntax error", where=Where(error.filename, error.lineno or 0), frames=frames
         )
-    foreign = _foreign(error)
-    where = Where(foreign[-1].filename, foreign[-1].lineno or 0) if foreign else str(path)
+    where = places[-1] if places else str(path)
     return CollectError(f"{shown(path.name)} cannot be imported", where=where, frames=frames)
 
 
