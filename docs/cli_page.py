@@ -53,7 +53,7 @@ $ flowbuilder plan
 ```
 
 Every option of `run` is a setting of the same name, those of plugins too. The command line goes over the workflow's own
-`config`, which goes over these settings; for `resources` name by name. An unknown setting, or a value of the wrong type,
+`config`, which goes over these settings; for `resources` name by name. An unknown setting, or a wrong value,
 is an error that names its line.
 
 Values of inputs, `params`, are for whichever workflow takes them. From weak to strong they come from: `pyproject.toml`,
