@@ -143,7 +143,8 @@ def test_no_words_at_all_show_the_help(tester: FlowTester) -> None:
     ("words", "message"),
     [
         (["run", "-k", "old"], "no workflow is chosen by -k 'old'\n  allowed: report"),
-        (["run", "-m", "slow", "-k", "e"], "no workflow is chosen by -k 'e' -m 'slow'\n  allowed: report"),
+        (["run", "-m", "slow", "-k", "e"], "no workflow is chosen by -k 'e' -m 'slow'\n  allowed: report · no tags"),
+        (["run", "tagged.py", "-m", "slow"], "no workflow is chosen by -m 'slow'\n  allowed: tagged · tags daily, io"),
         (
             ["list", "plain.py"],
             (
@@ -159,6 +160,7 @@ def test_no_words_at_all_show_the_help(tester: FlowTester) -> None:
 )
 def test_nothing_to_do_is_exit_code_5(tester: FlowTester, words: list[str], message: str) -> None:
     tester.write("plain.py", "x = 1\n")
+    tester.write("tagged.py", "from flowbuilder import step\n@step(tags=('io', 'daily'))\ndef load(): ...\n")
     (tester.path / "empty").mkdir()
     assert error_of(tester.run(*words), 5) == message
 
