@@ -115,6 +115,7 @@ class Outcome:
         Raises:
             AssertionError: for a command that ran as a process of its own.
         """
+        __tracebackhide__ = True
         if self.heard is None:
             raise AssertionError("nobody hears what a process of its own does; use flowtester.run()")
         return self.heard
@@ -126,6 +127,7 @@ class Outcome:
         Raises:
             AssertionError: when there was none, or more than one.
         """
+        __tracebackhide__ = True
         runs = self.recorder.runs
         if len(runs) != 1:
             raise AssertionError(f"there were {len(runs)} runs, not one{self._printed()}")
@@ -133,6 +135,7 @@ class Outcome:
 
     def assert_counts(self, *, succeeded: int = 0, failed: int = 0, skipped: int = 0) -> None:
         """Assert how many steps of all runs succeeded, failed or timed out, and were skipped."""
+        __tracebackhide__ = True
         runs = self.recorder.runs
         seen = {
             "succeeded": sum(run.success_count for run in runs),
@@ -143,6 +146,7 @@ class Outcome:
 
     def status_of(self, step: str) -> Status:
         """Return how a step or item ended, in the last run that had it."""
+        __tracebackhide__ = True
         if step not in self.recorder.results:
             known = ", ".join(self.recorder.results) or "nothing"
             raise AssertionError(f"no run has a step {step!r}, but {known}{self._printed()}")
@@ -150,6 +154,7 @@ class Outcome:
 
     def assert_lines(self, *patterns: str) -> None:
         """Assert that stdout has a line for each pattern, in this order; ``*`` stands for anything."""
+        __tracebackhide__ = True
         lines = iter(self.stdout.splitlines())
         for pattern in patterns:
             if not any(fnmatchcase(line, pattern) for line in lines):

@@ -213,5 +213,20 @@ def test_the_fixtures_are_there_for_whoever_installs_flowbuilder(tmp_path: Path)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "wrong", ["assert_counts(failed=1)", "status_of('b')", "assert_lines('*no such line*')", "result"]
+)
+def test_a_failure_points_at_the_line_of_the_test(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "test_wrong.py").write_text(
+        "def test_wrong(flowtester):\n"
+        "    flowtester.write('flow_a.py', 'from flowbuilder import step\\n@step\\ndef a(): ...\\n')\n"
+        "    outcome = flowtester.run('list')\n"
+        f"    outcome.{wrong}\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "\ntest_wrong.py:4: AssertionError" in done.stdout
+
+
 def test_the_plugin_is_loaded_by_its_entry_point(pytestconfig: pytest.Config) -> None:
     assert pytestconfig.pluginmanager.has_plugin("flowbuilder")
