@@ -73,8 +73,8 @@ class _Activities:
             yield RunningStep(name=attempt.info.name, seconds=self._now - attempt.started, attempt=attempt.number)
 
     def _held_back(self, conduct: Conduct) -> WaitingStep:
-        needs = conduct.info.definition.resources
-        missing = [self._resource(self._engine.resources[name], amount) for name, amount in needs.items()]
+        needs = [(self._engine.resources[name], n) for name, n in conduct.info.definition.resources.items()]
+        missing = [self._resource(limit, n) for limit, n in needs if not limit.fits(n, is_reserver=False)]
         return WaitingStep(name=conduct.info.workflow, waits_for=", ".join(missing) or "its start")
 
     def _waiting(self, run: Run) -> Iterator[WaitingStep]:
@@ -105,7 +105,7 @@ class _Activities:
         return f"a slot, behind {before} more" if before else "a slot"
 
     def _resource(self, limit: Limit, amount: int) -> str:
-        holders = ", ".join(self._holders(limit)) or "nobody"
+        holders = ", ".join(self._holders(limit)) or ("threads that outlived their run" if limit.held else "nobody")
         reserved = f", {limit.reserved} of it reserved for one that waits longer" if limit.reserved else ""
         return f"{amount} {limit.name}: {limit.held} of {limit.capacity} held by {holders}{reserved}"
 
@@ -113,7 +113,9 @@ class _Activities:
         for conduct in self._conducts:
             if conduct.holds(limit):
                 yield conduct.info.workflow
-            run = conduct.run
-            for attempt in run.state.current.values() if run else ():
-                if run and any(one is limit for one, _ in run.schedule.needs_of(attempt.unit)):
+            if conduct.run is None:
+                continue
+            state, schedule = conduct.run.state, conduct.run.schedule
+            for attempt in (*state.current.values(), *state.overdue.values()):
+                if any(one is limit for one, _ in schedule.needs_of(attempt.unit)):
                     yield f"{conduct.info.workflow}.{attempt.info.name}"

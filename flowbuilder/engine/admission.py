@@ -24,7 +24,7 @@ class Admission:
         limit: how many units run at once, over all lanes and runs; None for no limit.
         clock: times how long units wait.
 
-    ``starts`` counts what has started, ``waited`` how long all of it waited to start, in the
+    ``starts`` counts what has started in lanes that take slots, ``waited`` how long all of it waited to start, in the
     clock's seconds, and ``longest_wait`` the longest of it.
     """
 
@@ -69,10 +69,8 @@ class Admission:
             return None
         key, _, share, unit, _, since = line.pop()
         self.hold(lane, line.needs)
-        self.starts += 1
-        waited = self._clock() - since
-        self.waited += waited
-        self.longest_wait = max(self.longest_wait, waited)
+        if self._slots_for[lane]:
+            self._count(self._clock() - since)
         self.policy.started(key)
         line.parked_at = None
         self._list(line)
@@ -81,6 +79,11 @@ class Admission:
         if self._aging:
             self._age()
         return share, unit
+
+    def _count(self, waited: float) -> None:
+        self.starts += 1
+        self.waited += waited
+        self.longest_wait = max(self.longest_wait, waited)
 
     def _startable(self, lane: int) -> Line | None:
         if not self._has_slot(lane):

@@ -116,7 +116,7 @@ class Conduct:
     def holds(self, limit: Limit) -> bool:
         """Return whether the run holds some of a resource from start to end."""
         is_named = self._engine.resources.get(limit.name) is limit and limit.name in self.info.definition.resources
-        return is_named and self.run is not None and not self.over.is_set()
+        return is_named and self.run is not None and not self._holding.is_closed and not self.over.is_set()
 
     def _give_back(self) -> None:
         if not self._needs or self._holding.is_closed or self.run is None:
