@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from typing import Any, Protocol
 
@@ -55,10 +55,17 @@ class Attempt:
     be interrupted has passed.
     """
 
-    __slots__ = (
-        "_rest", "deadline", "error", "info", "number", "overdue", "passed", "phase",
-        "sections", "source", "started", "status", "step", "timeout", "unit", "value",
-    )  # fmt: skip
+    # Most attempts never differ from these, and so do not carry them.
+    timeout: float | None = None
+    deadline: float | None = None
+    status: Status | None = None
+    value: Any = None
+    error: BaseException | None = None
+    sections: tuple[Section, ...] = ()
+    passed = False
+    overdue = False
+    phase = "body"
+    _rest: Rest | None = None
 
     def __init__(self, source: Arguments, unit: int, step: PlannedStep, info: StepInfo, number: int) -> None:
         self.source = source
@@ -66,17 +73,7 @@ class Attempt:
         self.step = step
         self.info = info
         self.number = number
-        self.timeout: float | None = None
-        self.deadline: float | None = None
-        self.started = 0.0
-        self.status: Status | None = None
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.sections: tuple[Section, ...] = ()
-        self.passed = False
-        self.overdue = False
-        self.phase = "body"
-        self._rest: Rest | None = None
+        self.started = time.monotonic()
 
     @property
     def context(self) -> Context:
@@ -182,7 +179,7 @@ class Attempt:
 
     def _called(self, invoke: Invoke | None) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        kwargs = self.arguments(self.step.bindings)
+        kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
         if not self.source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
         call, wrappers = self._wrapped(kwargs)
@@ -192,15 +189,15 @@ class Attempt:
             self.sections = call.sections
 
     async def _called_async(self) -> Any:
-        fn: Callable[..., Awaitable[Any]] = self.step.definition.fn  # type: ignore[assignment]  # as above
-        kwargs = self.arguments(self.step.bindings)
-        if not self.source.wrappers:
-            return await self._awaited_body(fn(**kwargs))
-        call, wrappers = self._wrapped(kwargs)
-        try:
-            return await wrappers.around_async(lambda: self._awaited_body(fn(**kwargs)))
-        finally:
-            self.sections = call.sections
+        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
+        kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
+        if self.source.wrappers:
+            call, wrappers = self._wrapped(kwargs)
+            try:
+                return await wrappers.around_async(lambda: self._awaited_body(fn(**kwargs)))
+            finally:
+                self.sections = call.sections
+        return await self._awaited_body(fn(**kwargs))
 
     async def _awaited_body(self, body: Any) -> Any:
         if not hasattr(body, "send"):
@@ -235,10 +232,6 @@ class Attempt:
         fn: Any = self.step.definition.fn
         left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
         return found | {name: default_of(fn, name) for name in left_out}
-
-    def start_clock(self) -> None:
-        """Note when the attempt started: seconds of the monotonic clock."""
-        self.started = time.monotonic()
 
 
 CONTEXT: Any = object()

@@ -28,6 +28,7 @@ class Run:
         self.value_of = state.values.value_of
         self.items_of = state.values.items_of
         self._ending = Ending(state)
+        self._wiring = state.wiring
         self._hears_start = state.relay.hears("step_start")
 
     # What attempts ask, from any thread, without the lock.
@@ -50,30 +51,30 @@ class Run:
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
-        self.schedule.start(unit)
-        step = self.state.step_of(unit)
-        number = self.state.tries.get(unit, 0) + 1
-        info = self.state.records.info_of(unit)
+        state, schedule = self.state, self.schedule
+        schedule.start(unit)
+        parent = schedule.parent(unit)
+        step_unit = unit if parent < 0 else parent
+        step = self._wiring.steps[step_unit]
+        number = state.tries.get(unit, 0) + 1
+        info = self._wiring.infos[unit] if parent < 0 else state.records.info_of(unit)
         attempt = Attempt(self, unit, step, info, number)
-        attempt.start_clock()
-        self.state.current[unit] = attempt
-        if step.mapped and self.schedule.parent(unit) < 0:
+        state.current[unit] = attempt
+        if step.each and parent < 0:
             attempt.phase = "expand"
             return attempt
-        if self._hears_start and (number > 1 or getattr(step.definition, "when", None) is None):
-            self.state.relay.tell("step_start", run=self.info, step=info, attempt=number)
-        self._set_limit(attempt, lane)
+        # The start of a step with a condition is told when that holds.
+        if self._hears_start and (number > 1 or step_unit not in self._wiring.conditional):
+            state.relay.tell("step_start", run=self.info, step=info, attempt=number)
+        timeout = self._wiring.timeouts.get(step_unit, self.info.config.step_timeout)
+        if timeout is not None:
+            self._set_limit(attempt, timeout, lane)
         return attempt
 
-    def _set_limit(self, attempt: Attempt, lane: int) -> None:
-        own = None if attempt.step.is_body else attempt.step.definition.timeout
-        timeout = own or self.info.config.step_timeout
-        facts = self.state.shared.facts[lane]
-        if timeout is None or facts.executor == "inline":
-            return
+    def _set_limit(self, attempt: Attempt, timeout: float, lane: int) -> None:
         attempt.timeout = timeout
         attempt.deadline = attempt.started + timeout
-        if facts.enforces_timeouts:
+        if self.state.shared.facts[lane].enforces_timeouts:
             # Behind the lane's own limit stands this one, for bodies that swallow their cancellation.
             late = attempt.deadline + self.info.config.grace
             self.state.shared.at(late, lambda: self._overran(attempt, "it ignored its cancellation"))

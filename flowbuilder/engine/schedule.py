@@ -140,9 +140,10 @@ class Schedule:
     def start(self, unit: int) -> None:
         """Say that a ready unit was given its slot and starts."""
         self._state[unit] = RUNNING
-        self._tried.discard(unit)
         self._held += 1
         self._live += 1
+        if self._tried:
+            self._tried.discard(unit)
 
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
@@ -293,6 +294,10 @@ class Schedule:
 
     def _end(self, unit: int, state: int, cause: int) -> None:
         """End a unit, and with it, without recursion, all that this decides."""
+        if state == SUCCESS and self._downstream[unit] is None and self._parent[unit] < 0:
+            self._state[unit] = SUCCESS
+            self._step_ended(unit)
+            return
         work = deque([(unit, state, cause)])
         while work:
             unit, state, cause = work.popleft()

@@ -59,11 +59,11 @@ class Share:
 
     def hold(self, lane: int, needs: Needs = NO_NEEDS) -> None:
         """Count one more slot as held, whether or not there is one."""
-        self._admission.hold(lane, self._own + needs)
+        self._admission.hold(lane, self._own + needs if needs else self._own)
 
     def release(self, lane: int, needs: Needs = NO_NEEDS) -> None:
         """Give a slot back."""
-        self._admission.release(lane, self._own + needs)
+        self._admission.release(lane, self._own + needs if needs else self._own)
 
     def close(self) -> None:
         """Let nothing of this run start any more."""

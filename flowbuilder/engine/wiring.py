@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declare.definitions import StepDefinition
 from flowbuilder.engine.entries import Edge, Entry
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
+from flowbuilder.engine.views import StepInfo
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
 
 
@@ -15,13 +17,18 @@ from flowbuilder.plan.plan import Kind, Plan, PlannedStep
 class Wiring:
     """The steps of a plan by their unit numbers, which are their places in the plan.
 
-    ``lanes`` has the lane of each step, ``batches`` the names in each batch of ``schedule="batches"``.
+    ``lanes`` has the lane of each step, ``infos`` what hooks see of it, ``batches`` the names in
+    each batch of ``schedule="batches"``. ``timeouts`` has seconds for the steps with a limit of
+    their own, ``conditional`` the steps with a ``when``.
     """
 
     steps: tuple[PlannedStep, ...]
+    infos: Sequence[StepInfo]
     index: Mapping[str, int]
-    lanes: tuple[int, ...]
-    entries: tuple[Entry, ...]
+    lanes: Sequence[int]
+    entries: Sequence[Entry]
+    timeouts: Mapping[int, float | None]
+    conditional: Set[int]
     batches: tuple[tuple[str, ...], ...]
 
     @property
@@ -39,15 +46,27 @@ def wired(plan: Plan, config: ParallelConfig, numbers: Mapping[str, int], resour
         numbers: the number of each executor's lane.
         resources: the limits its steps may need, by name.
     """
-    index = {step.name: unit for unit, step in enumerate(plan.steps)}
-    lanes = tuple(numbers[step.executor] for step in plan.steps)
-    mapped = {step.name for step in plan.steps if step.mapped}
+    steps = plan.steps
+    index = {step.name: unit for unit, step in enumerate(steps)}
+    lanes = [numbers[step.executor] for step in steps]
+    mapped = {step.name for step in steps if step.each}
     entries = [
-        Entry(lane, _edges(step, mapped, index), step.mapped, _needs(step, resources))
-        for step, lane in zip(plan.steps, lanes, strict=True)
+        Entry(lane, _edges(step, mapped, index) if step.upstream else (), bool(step.each), _needs(step, resources))
+        for step, lane in zip(steps, lanes, strict=True)
     ]
+    own = [(unit, step.definition) for unit, step in enumerate(steps) if isinstance(step.definition, StepDefinition)]
+    timeouts: dict[int, float | None] = {unit: one.timeout for unit, one in own if one.timeout is not None}
+    # Nothing could end a body on the loop's own thread.
+    timeouts.update((unit, None) for unit, step in enumerate(steps) if step.executor == "inline")
     return Wiring(
-        steps=plan.steps, index=index, lanes=lanes, entries=tuple(entries), batches=tuple(_batches(plan, config))
+        steps=steps,
+        infos=[StepInfo(step.name, step.definition) for step in steps],
+        index=index,
+        lanes=lanes,
+        entries=entries,
+        timeouts=timeouts,
+        conditional={unit for unit, one in own if one.when is not None},
+        batches=tuple(_batches(plan, config)),
     )
 
 
@@ -66,7 +85,8 @@ def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> lis
 
 def _needs(step: PlannedStep, resources: Mapping[str, Limit]) -> Needs:
     # What a workflow holds is held for its whole run, not by its body.
-    return NO_NEEDS if step.is_body else needs_of(step.definition.resources, resources)
+    wanted = step.definition.resources
+    return needs_of(wanted, resources) if wanted and not step.is_body else NO_NEEDS
 
 
 def _batches(plan: Plan, config: ParallelConfig) -> list[tuple[str, ...]]:
