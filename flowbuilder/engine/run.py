@@ -64,9 +64,9 @@ class Run:
             attempt.phase = "expand"
             return attempt
         # The start of a step with a condition is told when that holds.
-        if self._hears_start and (number > 1 or step_unit not in self._wiring.conditional):
+        if self._hears_start and (number > 1 or step_unit not in self._wiring.shape.conditional):
             state.relay.tell("step_start", run=self.info, step=info, attempt=number)
-        timeout = self._wiring.timeouts.get(step_unit, self.info.config.step_timeout)
+        timeout = self._wiring.shape.timeouts.get(step_unit, self.info.config.step_timeout)
         if timeout is not None:
             self._set_limit(attempt, timeout, lane)
         return attempt

@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from flowbuilder.engine.barriers import Barriers
-from flowbuilder.engine.entries import Edge, Entry, News, State
+from flowbuilder.engine.entries import Entry, News, State
 from flowbuilder.engine.limits import NO_NEEDS, Needs
 from flowbuilder.engine.share import Share
+from flowbuilder.plan.shape import Edge
 
 PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
 SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)

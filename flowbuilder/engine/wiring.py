@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.declare.definitions import StepDefinition
-from flowbuilder.engine.entries import Edge, Entry
+from flowbuilder.engine.entries import Entry
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
 from flowbuilder.engine.views import StepInfo
-from flowbuilder.plan.plan import Kind, Plan, PlannedStep
+from flowbuilder.plan.plan import Plan, PlannedStep
+from flowbuilder.plan.shape import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -18,23 +19,20 @@ class Wiring:
     """The steps of a plan by their unit numbers, which are their places in the plan.
 
     ``lanes`` has the lane of each step, ``infos`` what hooks see of it, ``batches`` the names in
-    each batch of ``schedule="batches"``. ``timeouts`` has seconds for the steps with a limit of
-    their own, ``conditional`` the steps with a ``when``.
+    each batch of ``schedule="batches"``.
     """
 
     steps: tuple[PlannedStep, ...]
+    shape: Shape
     infos: Sequence[StepInfo]
-    index: Mapping[str, int]
     lanes: Sequence[int]
     entries: Sequence[Entry]
-    timeouts: Mapping[int, float | None]
-    conditional: Set[int]
     batches: tuple[tuple[str, ...], ...]
 
     @property
     def unit_batches(self) -> list[list[int]]:
         """The batches as unit numbers."""
-        return [[self.index[name] for name in batch] for batch in self.batches]
+        return [[self.shape.index[name] for name in batch] for batch in self.batches]
 
 
 def wired(plan: Plan, config: ParallelConfig, numbers: Mapping[str, int], resources: Mapping[str, Limit]) -> Wiring:
@@ -46,41 +44,20 @@ def wired(plan: Plan, config: ParallelConfig, numbers: Mapping[str, int], resour
         numbers: the number of each executor's lane.
         resources: the limits its steps may need, by name.
     """
-    steps = plan.steps
-    index = {step.name: unit for unit, step in enumerate(steps)}
+    steps, shape = plan.steps, plan.shape
     lanes = [numbers[step.executor] for step in steps]
-    mapped = {step.name for step in steps if step.each}
-    entries = [
-        Entry(lane, _edges(step, mapped, index) if step.upstream else (), bool(step.each), _needs(step, resources))
-        for step, lane in zip(steps, lanes, strict=True)
-    ]
-    own = [(unit, step.definition) for unit, step in enumerate(steps) if isinstance(step.definition, StepDefinition)]
-    timeouts: dict[int, float | None] = {unit: one.timeout for unit, one in own if one.timeout is not None}
-    # Nothing could end a body on the loop's own thread.
-    timeouts.update((unit, None) for unit, step in enumerate(steps) if step.executor == "inline")
+    needs = [_needs(step, resources) for step in steps] if plan.resources else repeat(NO_NEEDS)
     return Wiring(
         steps=steps,
+        shape=shape,
         infos=[StepInfo(step.name, step.definition) for step in steps],
-        index=index,
         lanes=lanes,
-        entries=entries,
-        timeouts=timeouts,
-        conditional={unit for unit, one in own if one.when is not None},
+        entries=[
+            Entry(lane, edges, bool(step.each), needed)
+            for step, lane, edges, needed in zip(steps, lanes, shape.edges, needs, strict=False)
+        ],
         batches=tuple(_batches(plan, config)),
     )
-
-
-def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> list[tuple[int, Edge]]:
-    """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
-    found: dict[str, Edge] = dict.fromkeys(step.after, Edge.SOFT)
-    items = {one.source for one in step.each if one.kind is Kind.STEP and one.source in mapped}
-    for one in (*step.bindings, *step.when, *step.on_error, *step.each):
-        if one.kind is not Kind.STEP or (one.source in items and one in step.each):
-            continue
-        edge = Edge.ANY if one.wants_result else Edge.SOFT if one.has_default else Edge.VALUE
-        found[one.source] = min(found.get(one.source, edge), edge)
-    edges = [(index[name], edge) for name, edge in found.items()]
-    return edges + [(index[name], Edge.ITEMS) for name in step.upstream if name in items]
 
 
 def _needs(step: PlannedStep, resources: Mapping[str, Limit]) -> Needs:

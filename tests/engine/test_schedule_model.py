@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flowbuilder.engine.admission import Admission
-from flowbuilder.engine.entries import Edge, Entry, State
+from flowbuilder.engine.entries import Entry, State
 from flowbuilder.engine.policies import Fifo
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
+from flowbuilder.plan.shape import Edge
 
 ENDED = {State.SUCCESS, State.FAILED, State.PASSED, State.SKIPPED}
 Edges = list[tuple[int, Edge]]
