@@ -11,7 +11,7 @@ from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs
-from flowbuilder.engine.policies import Policy, Waiting
+from flowbuilder.engine.policies import Policy
 
 PATIENCE = 200  # starts of others that a request sees before it reserves what it needs
 
@@ -106,7 +106,7 @@ class Admission:
                 if line.listed is entry:
                     self._list(line)
                 continue
-            blocker = line.blocker(is_reserver=False)
+            blocker = line.blocker(is_reserver=False) if line.needs else None
             if blocker is None:
                 return line
             heappop(heads)
@@ -208,9 +208,9 @@ class Admission:
 
     # Called by shares.
 
-    def enqueue(self, share: Closable, line: Line, unit: int, waiting: Waiting) -> None:
-        """Let a unit wait in a line."""
-        entry: Entry = (self.policy.key(waiting), self._order, share, unit, self.starts, self._clock())
+    def enqueue(self, share: Closable, line: Line, unit: int, key: Any) -> None:
+        """Let a unit wait in a line, at the place that its policy's key gives it."""
+        entry: Entry = (key, self._order, share, unit, self.starts, self._clock())
         self._order += 1
         if line.add(entry):
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.

@@ -50,7 +50,8 @@ class DeadlinePassedError(Exception):
 class Attempt:
     """One try of one unit, from ``take`` to ``done``.
 
-    ``status`` is None until it ended; PASSED for a false ``when`` is told by ``passed``.
+    ``status`` is None until it ended; ``passed`` says that its ``when`` was false, which only an
+    attempt that ``is_conditional`` asks.
     ``number`` counts from 1. ``overdue`` is set by the run when the deadline of a body that cannot
     be interrupted has passed.
     """
@@ -62,6 +63,7 @@ class Attempt:
     value: Any = None
     error: BaseException | None = None
     sections: tuple[Section, ...] = ()
+    is_conditional = False
     passed = False
     overdue = False
     phase = "body"
@@ -102,8 +104,7 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = self._rescue()
-            elif self._wanted():
-                self.source.begin(self)
+            elif not self.is_conditional or self._wanted():
                 self.value = self._called(invoke)
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
@@ -117,11 +118,8 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = await _awaited(self._rescue())
-            elif await _awaited(self._wanted()):
-                self.source.begin(self)
+            elif not self.is_conditional or await self._wanted_async():
                 self.value = await self._called_async()
-            else:
-                self.passed = True
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
             self._failed(error)
@@ -165,12 +163,18 @@ class Attempt:
     # The pieces of an execution.
 
     def _wanted(self) -> Any:
-        predicate = getattr(self.step.definition, "when", None)
-        if predicate is None or self.number > 1:
-            return True
-        wanted = predicate(**self._arguments_beside(self.step.when))
-        if not hasattr(wanted, "__await__"):
-            self.passed = not wanted
+        """Ask the condition of a first attempt, and tell the start where it holds."""
+        predicate: Any = getattr(self.step.definition, "when", None)
+        return self._begun(predicate(**self._arguments_beside(self.step.when)))
+
+    async def _wanted_async(self) -> Any:
+        predicate: Any = getattr(self.step.definition, "when", None)
+        return self._begun(await _awaited(predicate(**self._arguments_beside(self.step.when))))
+
+    def _begun(self, wanted: Any) -> Any:
+        self.passed = not wanted
+        if wanted:
+            self.source.begin(self)
         return wanted
 
     def _rescue(self) -> Any:

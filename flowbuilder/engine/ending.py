@@ -34,21 +34,21 @@ class Ending:
             # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
             if attempt.deadline is not None and time.monotonic() > attempt.deadline and attempt.status in _BY_ITSELF:
                 attempt.timed_out()
-            self._settle(attempt)
-        self.digest()
+            if attempt.status is not Status.SUCCESS:
+                self._settle_failure(attempt)
+            elif attempt.phase == "expand":
+                self._expand(attempt)
+            elif attempt.passed:
+                self._pass(attempt.unit)
+            else:
+                self._succeed(attempt)
+        if self._schedule.news:
+            self.digest()
 
-    def _settle(self, attempt: Attempt) -> None:
-        unit = attempt.unit
-        if attempt.phase == "expand" and attempt.status is Status.SUCCESS:
-            self._expand(attempt)
-        elif attempt.passed:
-            self._records.skip(unit, "its when was false")
-            self._tell_skip(unit)
-            self._schedule.skip(unit)
-        elif attempt.status is Status.SUCCESS:
-            self._succeed(attempt)
-        else:
-            self._settle_failure(attempt)
+    def _pass(self, unit: int) -> None:
+        self._records.skip(unit, "its when was false")
+        self._tell_skip(unit)
+        self._schedule.skip(unit)
 
     def _succeed(self, attempt: Attempt) -> None:
         self._values.keep(attempt.unit, attempt.value)

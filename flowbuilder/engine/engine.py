@@ -117,12 +117,14 @@ class Engine:
             self._settle(attempt)
             following = self._next(lane) if lane is not None else None
             wake = self._lanes_to_wake()
-        self._wake(wake)
+        if wake:
+            self._wake(wake)
         return following
 
     def _settle(self, attempt: Attempt) -> None:
         run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
-        if run.settle(attempt):
+        run.settle(attempt)
+        if run.wants_attention:
             self.attend(run.attend)
 
     def look(self, lane: int) -> None:

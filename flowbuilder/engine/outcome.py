@@ -9,6 +9,8 @@ from flowbuilder.engine.state import RunState
 from flowbuilder.errors import StepTimeoutError
 from flowbuilder.results import FAILURES, RunResult, Status, StepResult
 
+_BAD = FAILURES | {Status.CANCELLED}
+
 
 def run_result(
     state: RunState,
@@ -20,7 +22,7 @@ def run_result(
     info, plan = state.info, state.info.plan
     steps = state.records.all()
     is_cancelled = bool(state.cancel_reason)
-    failures = [error for step in steps.values() for error in _errors(step, is_cancelled)]
+    failures = [error for step in steps.values() if step.status in _BAD for error in _errors(step, is_cancelled)]
     overrun = [StepTimeoutError(info.workflow, info.definition.timeout or 0.0)] if state.is_timed_out else []
     errors = _distinct([*overrun, *failures, *teardown_errors])
     return RunResult(

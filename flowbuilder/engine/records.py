@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
@@ -165,7 +164,7 @@ class Records:
 
     def all(self) -> Mapping[str, StepResult[Any]]:
         """Return the results of all steps by name, in plan order."""
-        return MappingProxyType({step.name: self._results[unit] for unit, step in enumerate(self._steps)})
+        return {step.name: self._results[unit] for unit, step in enumerate(self._steps)}
 
     def _note(self, error: BaseException, name: str, number: int) -> None:
         note = f"step {name}, attempt {number}, run {self._info.run_id}"

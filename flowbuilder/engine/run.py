@@ -28,15 +28,15 @@ class Run:
         self.value_of = state.values.value_of
         self.items_of = state.values.items_of
         self._ending = Ending(state)
+        self.settle = self._ending.settle
         self._wiring = state.wiring
         self._hears_start = state.relay.hears("step_start")
 
     # What attempts ask, from any thread, without the lock.
 
     def begin(self, attempt: Attempt) -> None:
-        """Tell that the body of a step with a ``when`` is about to be called."""
-        if getattr(attempt.step.definition, "when", None) is not None and attempt.number == 1:
-            self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=1)
+        """Tell the start of a step whose condition holds."""
+        self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""
@@ -47,7 +47,10 @@ class Run:
     @property
     def wants_attention(self) -> bool:
         """Whether the loop has to act: bodies are to be cancelled, all has ended, or nothing can go on."""
-        return self.state.cancel_bodies or self.schedule.ended or self.schedule.starved
+        schedule = self.schedule
+        if schedule.live:
+            return self.state.cancel_bodies
+        return self.state.cancel_bodies or schedule.ended or schedule.starved
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
@@ -63,8 +66,10 @@ class Run:
         if step.each and parent < 0:
             attempt.phase = "expand"
             return attempt
-        # The start of a step with a condition is told when that holds.
-        if self._hears_start and (number > 1 or step_unit not in self._wiring.shape.conditional):
+        if number == 1 and step_unit in self._wiring.shape.conditional:
+            # Its start is told when its condition holds.
+            attempt.is_conditional = True
+        elif self._hears_start:
             state.relay.tell("step_start", run=self.info, step=info, attempt=number)
         timeout = self._wiring.shape.timeouts.get(step_unit, self.info.config.step_timeout)
         if timeout is not None:
@@ -89,11 +94,6 @@ class Run:
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up."""
         return self.state.providers.stand(attempt.step.providers)
-
-    def settle(self, attempt: Attempt) -> bool:
-        """Settle an attempt that has ended, and return whether the loop has to act."""
-        self._ending.settle(attempt)
-        return self.wants_attention
 
     def digest(self) -> None:
         """Act on what the schedule decided by itself."""

@@ -57,7 +57,7 @@ class Schedule:
         self._failures_allowed = failures_allowed
         self.share = share
         self._held = 0
-        self._live = 0
+        self.live = 0
         self._waiting_retries = 0
         self._open = count
         self._state = [PENDING] * count
@@ -107,7 +107,7 @@ class Schedule:
 
         Then only units that are over, but still hold their slots, stand in the way.
         """
-        return self._open > 0 and not self._live and not self._waiting_retries
+        return self._open > 0 and not self.live and not self._waiting_retries
 
     @property
     def running(self) -> int:
@@ -142,14 +142,19 @@ class Schedule:
         """Say that a ready unit was given its slot and starts."""
         self._state[unit] = RUNNING
         self._held += 1
-        self._live += 1
+        self.live += 1
         if self._tried:
             self._tried.discard(unit)
 
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
         self._leave(unit, held=held)
-        self._end(unit, SUCCESS, unit)
+        if self._downstream[unit] is None and self._parent[unit] < 0:
+            # Nothing hangs on it.
+            self._state[unit] = SUCCESS
+            self._step_ended(unit)
+        else:
+            self._end(unit, SUCCESS, unit)
 
     def fail(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit failed for good; ``held`` keeps its slot until ``release``."""
@@ -195,7 +200,7 @@ class Schedule:
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self._held -= 1
-        self.share.release(self._lane[unit], self.needs_of(unit))
+        self.share.release(self._lane[unit], self.needs_of(unit) if self._needs else NO_NEEDS)
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -249,7 +254,7 @@ class Schedule:
     def _leave(self, unit: int, *, held: bool = False) -> None:
         if self._state[unit] != RUNNING:
             raise RuntimeError(f"unit {unit} is {self.state(unit).name}, not RUNNING")
-        self._live -= 1
+        self.live -= 1
         if not held:
             self.release(unit)
 
@@ -260,8 +265,7 @@ class Schedule:
             return
         self._state[unit] = READY
         parent = self._parent[unit]
-        step = unit if parent < 0 else parent
-        self.share.add(unit, self._lane[unit], step, self._needs.get(step, NO_NEEDS))
+        self.share.add(unit, self._lane[unit], unit if parent < 0 else parent, self.needs_of(unit))
 
     def needs_of(self, unit: int) -> Needs:
         """Return what a unit needs beside its slot."""
@@ -295,10 +299,6 @@ class Schedule:
 
     def _end(self, unit: int, state: int, cause: int) -> None:
         """End a unit, and with it, without recursion, all that this decides."""
-        if state == SUCCESS and self._downstream[unit] is None and self._parent[unit] < 0:
-            self._state[unit] = SUCCESS
-            self._step_ended(unit)
-            return
         work = deque([(unit, state, cause)])
         while work:
             unit, state, cause = work.popleft()

@@ -94,9 +94,9 @@ class LoopLane:
         """Execute one attempt after another; return whether the last was left behind."""
         turns, before = 0, copy_context()
         while True:
-            await self._attempt(attempt, scope)
+            is_cancelled = await self._attempt(attempt, scope)
             turns += 1
-            is_fresh = not scope.cancel_called and not attempt.is_left and copy_context() == before
+            is_fresh = not is_cancelled and not attempt.is_left and copy_context() == before
             following = self._source.done(attempt, self._number if is_fresh else None)
             if following is None:
                 break
@@ -110,7 +110,8 @@ class LoopLane:
         self._source.look(self._number)
         return attempt.is_left
 
-    async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
+    async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> bool:
+        """Execute one attempt; return whether it was cancelled, and its worker with it."""
         self._scopes[attempt] = scope
         try:
             if attempt.timeout is None or attempt.phase != "body":
@@ -122,8 +123,10 @@ class LoopLane:
                 raise
         finally:
             del self._scopes[attempt]
-        if scope.cancel_called:
-            attempt.cancelled()
+        if not scope.cancel_called:
+            return False
+        attempt.cancelled()
+        return True
 
     async def _limited(self, attempt: Attempt) -> None:
         assert attempt.timeout is not None
