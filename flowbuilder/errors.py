@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 LONG = 10_000
+SECRET = re.compile("token|passw|secret|credential|api_?key", re.IGNORECASE)
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -36,6 +38,11 @@ def shown(text: object, limit: int = 200) -> str:
 def shown_value(value: object, limit: int = 120) -> str:
     """Return ``repr(value)`` fit for a terminal, whatever a broken ``__repr__`` does."""
     return shown(_text_of(value, repr if _length(value) <= LONG else _short_repr), limit)
+
+
+def is_secret(name: str) -> bool:
+    """Return whether what has this name may be something that nobody should read in a log."""
+    return SECRET.search(name) is not None
 
 
 def _text_of(value: object, text: Callable[[Any], str]) -> str:

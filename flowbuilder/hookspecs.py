@@ -63,8 +63,11 @@ def flowbuilder_configure(config: Settings) -> None:
 
 
 @hookspec
-def flowbuilder_unconfigure(config: Settings) -> None:
-    """Clean up; called once on the main thread, last of all, also after a failure."""
+def flowbuilder_unconfigure(config: Settings, error: BaseException | None) -> None:
+    """Clean up; called once on the main thread, last of all, also after a failure.
+
+    ``error`` is what ended the command, such as a wrong plan; a failed step is none.
+    """
 
 
 # Collection ------------------------------------------------------------------------------------

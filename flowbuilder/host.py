@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points as installed
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
 from flowbuilder.discovery import CONF, foreign_frames, last_line
 from flowbuilder.engine.lanes.base import LaneFactory
+from flowbuilder.engine.policies import POLICIES, Policy
 from flowbuilder.errors import PluginError, did_you_mean, listed, shown, shown_value
 from flowbuilder.hookspecs import PROJECT
 from flowbuilder.registration import PREFIX, Plugins
@@ -26,6 +27,7 @@ BUILT_IN = {
     name: f"flowbuilder.builtin.{name if name != 'json' else 'jsonreport'}"
     for name in ("terminal", "capture", "durations", "junitxml", "json")
 }
+F = TypeVar("F")
 NO_AUTOLOAD = "FLOWBUILDER_DISABLE_PLUGIN_AUTOLOAD"
 
 
@@ -152,27 +154,38 @@ def executors_of(pm: pluggy.PluginManager, own: Mapping[str, LaneFactory]) -> di
     Raises:
         PluginError: when a plugin offers what is none, or a name that is taken.
     """
+    return _with_offered(own, pm.hook.flowbuilder_executors, "executor", "executors")
+
+
+def policies_of(pm: pluggy.PluginManager) -> dict[str, Callable[[], Policy]]:
+    """Return every policy by name: FlowBuilder's own, and those that plugins offer.
+
+    Raises:
+        PluginError: when a plugin offers what is none, or a name that is taken.
+    """
+    return _with_offered(POLICIES, pm.hook.flowbuilder_policies, "policy", "policies")
+
+
+def _with_offered(own: Mapping[str, F], hook: pluggy.HookCaller, noun: str, plural: str) -> dict[str, F]:
     found = dict(own)
     owners = dict.fromkeys(own, "FlowBuilder itself")
-    for one in pm.hook.flowbuilder_executors.get_hookimpls():
+    for one in hook.get_hookimpls():
         plugin = f"the plugin {shown_value(one.plugin_name)}"
-        for name, factory in _checked_executors(plugin, one.function()).items():
+        for name, factory in _checked(hook.name, plugin, one.function(), plural).items():
             if name in owners:
                 raise PluginError(
-                    f"{plugin} offers the executor {shown_value(name)}, which {owners[name]} has already",
+                    f"{plugin} offers the {noun} {shown_value(name)}, which {owners[name]} has already",
                     hint=f"leave it out with -p no:{shown(one.plugin_name)}",
                 )
             owners[name], found[name] = plugin, factory
     return found
 
 
-def _checked_executors(plugin: str, offered: Any) -> Mapping[str, LaneFactory]:
+def _checked(hook: str, plugin: str, offered: Any, plural: str) -> Mapping[str, Any]:
     good = isinstance(offered, Mapping) and all(isinstance(k, str) and callable(v) for k, v in offered.items())
     if offered is not None and not good:
         raise PluginError(
-            f"flowbuilder_executors of {plugin} returns no executors",
-            got=shown_value(offered),
-            allowed='{"name": factory}',
+            f"{hook} of {plugin} returns no {plural}", got=shown_value(offered), allowed='{"name": factory}'
         )
     return offered or {}
 

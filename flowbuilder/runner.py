@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 import typing
 import uuid
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
@@ -29,10 +26,10 @@ from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.needs import check_resources
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult
+from flowbuilder.signals import stopped_by_signals
 
 R = TypeVar("R")
 Backend = Literal["asyncio", "trio"]
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RunWords(TypedDict, total=False):
@@ -81,7 +78,7 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
         InsideLoopError: inside a running event loop.
         KeyboardInterrupt: after Ctrl-C, when what ran has been cancelled and torn down.
     """
-    _refuse_unknown("run", words, SyncRunWords)
+    refuse_unknown("run", words, SyncRunWords)
     refuse_running_loop("run", "flowbuilder.arun")
     backend = checked_backend(words.pop("backend", "asyncio"))
     plan, host = _planned(workflow, words)
@@ -107,13 +104,18 @@ async def arun(workflow: Callable[..., R], **words: Unpack[RunWords]) -> RunResu
 
 async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
-    _refuse_unknown("arun", words, RunWords)
+    refuse_unknown("arun", words, RunWords)
     plan, host = _planned(workflow, words)
     info = run_info(plan, words.get("config"), words.get("seed", 0))
     return await execute(info, host, factories(host))
 
 
-def _refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
+def refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
+    """Raise for a keyword argument that is not among those of a ``TypedDict``.
+
+    Raises:
+        TypeError: naming it, and what there is.
+    """
     allowed = list(typing.get_type_hints(known))
     for word in words:
         if word not in allowed:
@@ -158,7 +160,7 @@ def run_planned(
     """
     refuse_running_loop("run", "flowbuilder.arun")
     info, stop = run_info(plan, config, seed), Stop()
-    with _signals(stop):
+    with stopped_by_signals(stop):
         result = anyio.run(execute, info, host, factories(host), stop, backend=backend)
     return result, bool(stop.reason)
 
@@ -218,28 +220,3 @@ def refuse_running_loop(name: str, instead: str) -> None:
     except sniffio.AsyncLibraryNotFoundError:
         return
     raise InsideLoopError(name, instead)
-
-
-@contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop the run, where this is the main thread and they are not ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        if stop.reason:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop(signal.Signals(number).name)
-
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
@@ -24,12 +25,28 @@ from flowbuilder.engine.activity import Activity
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
-from flowbuilder.engine.policies import POLICIES, Policy
-from flowbuilder.errors import DefinitionError, SchedulerClosedError, did_you_mean, listed, shown_value
-from flowbuilder.host import make_host
+from flowbuilder.engine.execute import alone
+from flowbuilder.engine.policies import Policy
+from flowbuilder.errors import (
+    DefinitionError,
+    InsideLoopError,
+    SchedulerClosedError,
+    did_you_mean,
+    listed,
+    shown_value,
+)
+from flowbuilder.host import make_host, policies_of
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult, Status
-from flowbuilder.runner import Backend, checked_backend, factories, make_run_plan, refuse_running_loop, run_info
+from flowbuilder.runner import (
+    Backend,
+    checked_backend,
+    factories,
+    make_run_plan,
+    refuse_running_loop,
+    refuse_unknown,
+    run_info,
+)
 
 R = TypeVar("R")
 MOST_AT_ONCE = 100_000
@@ -108,7 +125,9 @@ class Handle(Generic[R]):
 
         Raises:
             TimeoutError: when the run has not ended by then; it goes on.
+            InsideLoopError: inside a running event loop, which it would block.
         """
+        refuse_running_loop("wait_sync", "handle.wait")
         if not self._conduct.over.wait(timeout):
             raise TimeoutError(f"{self.workflow} has not ended after {timeout} s")
         return self._conduct.result
@@ -160,36 +179,56 @@ class WorkflowScheduler:
         self._thread: threading.Thread | None = None
         self._loop_thread = 0
         self._leave: Callable[[], object] = lambda: None
+        self._failure: BaseException | None = None
         self._started = 0.0
 
     # Being there.
 
     async def __aenter__(self) -> Self:
-        if self._driver is not None:
-            raise SchedulerClosedError("a WorkflowScheduler is used once")
+        self._refuse_again()
         self._driver = Driver(self._host, self._factories, self._limits)
         self._loop_thread = threading.get_ident()
         self._started = time.monotonic()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._group.start_soon(self._driver.serve, name="flowbuilder scheduler")
+        self._group.start_soon(self._serve, self._driver, name="flowbuilder scheduler")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        driver = self._used()
+        driver = self._entered()
         if error is not None:
             driver.stop_all("its scheduler was left by an error")
         driver.close()
-        return await self._group.__aexit__(kind, error, trace)
+        try:
+            return await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as several:
+            # What the block raised goes on as it is, as it does from ``with``.
+            if alone(several) is error:
+                return False
+            raise alone(several) from None
+
+    async def _serve(self, driver: Driver) -> None:
+        """Serve to the end; a cancellation, of the block or while it is left, cancels every run first."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(driver.serve, name="flowbuilder driver")
+            try:
+                await driver.ended.wait()
+            except BaseException:  # a cancellation, which asyncio and trio each have their own class for
+                driver.stop_all("its scheduler was cancelled")
+                driver.close()
+                raise
 
     def __enter__(self) -> Self:
-        refuse_running_loop("with WorkflowScheduler()", "async with WorkflowScheduler")
+        self._refuse_again()
+        try:
+            refuse_running_loop("WorkflowScheduler.__enter__", "")
+        except InsideLoopError as error:
+            error.hint = "use: async with WorkflowScheduler(...)"
+            raise
         ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=anyio.run, args=(self._serve, ready), kwargs={"backend": self._backend}, name="flowbuilder-scheduler"
-        )
+        self._thread = threading.Thread(target=self._run_loop, args=(ready,), name="flowbuilder-scheduler")
         self._thread.start()
         ready.result()
         return self
@@ -197,18 +236,40 @@ class WorkflowScheduler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        driver, thread = self._entered(), self._thread
+        assert thread is not None
         if error is not None:
-            self._used().stop_all("its scheduler was left by an error")
-        self._leave()
-        assert self._thread is not None
-        self._thread.join()
+            driver.stop_all("its scheduler was left by an error")
+        with suppress(RuntimeError):  # the loop has ended already: it failed
+            self._leave()
+        try:
+            thread.join()
+        except BaseException:  # Ctrl-C
+            driver.stop_all("its scheduler was left by an error")
+            thread.join()
+            raise
+        if self._failure is not None:
+            raise self._failure
 
-    async def _serve(self, ready: Future[None]) -> None:
+    def _run_loop(self, ready: Future[None]) -> None:
+        try:
+            anyio.run(self._stay, ready, backend=self._backend)
+        except BaseException as error:  # raised where the block is entered or left, not in this thread
+            if ready.done():
+                self._failure = error
+            else:
+                ready.set_exception(error)
+
+    async def _stay(self, ready: Future[None]) -> None:
         left = anyio.Event()
         async with self:
-            self._leave = lambda: self._used().call_soon(left.set)
+            self._leave = lambda: self._entered().call_soon(left.set)
             ready.set_result(None)
             await left.wait()
+
+    def _refuse_again(self) -> None:
+        if self._driver is not None:
+            raise SchedulerClosedError("a WorkflowScheduler is used once")
 
     # Runs.
 
@@ -233,7 +294,8 @@ class WorkflowScheduler:
             FlowBuilderError: when the plan is wrong, or could never get what it needs; nothing has started then.
             SchedulerClosedError: when the scheduler is not, or no longer, there.
         """
-        self._used()
+        refuse_unknown("submit", words, SubmitWords)
+        self._open()
         plan = make_run_plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"), self._host)
         return self.submit_plan(plan, words.get("config"), words.get("priority"), words.get("seed", 0))
 
@@ -241,34 +303,55 @@ class WorkflowScheduler:
         self, plan: Plan, config: ParallelConfig | None = None, priority: int | None = None, seed: int = 0
     ) -> Handle[Any]:
         """Begin a run of a plan that ``Registry.plan`` gave; a plan may be submitted many times."""
-        driver = self._used()
+        driver = self._open()
         info = run_info(plan, config, seed, self._limits.resources)
         rank = plan.workflow.priority if priority is None else checked_priority(priority)
         variables = copy_context()
         if threading.get_ident() == self._loop_thread:
             return Handle(driver.submit(info, rank, variables))
         submitted: Future[Conduct] = Future()
-        driver.call_soon(lambda: submitted.set_result(driver.submit(info, rank, variables)))
+
+        def submit() -> None:
+            # The block may have been left since this was asked for.
+            if driver.is_closing:
+                submitted.set_exception(_closed())
+            else:
+                submitted.set_result(driver.submit(info, rank, variables))
+
+        try:
+            driver.call_soon(submit)
+        except RuntimeError:  # the loop has ended
+            raise _closed() from None
+        # A loop that is about to end may take it and never call it.
+        while not wait([submitted], timeout=0.1).done:
+            if driver.has_ended:
+                raise _closed()
         return Handle(submitted.result())
 
     def cancel(self, reason: str = "its scheduler was cancelled") -> None:
         """Cancel every run that is there; from any thread."""
-        self._used().stop_all(reason)
+        self._entered().stop_all(reason)
 
-    def _used(self) -> Driver:
-        if self._driver is None or self._driver.is_closing:
-            raise SchedulerClosedError("this WorkflowScheduler is not entered, or has been left")
+    def _entered(self) -> Driver:
+        if self._driver is None:
+            raise _closed()
         return self._driver
+
+    def _open(self) -> Driver:
+        driver = self._entered()
+        if driver.is_closing:
+            raise _closed()
+        return driver
 
     # Looking.
 
     def active(self) -> list[Activity]:
         """Return, for each run, which steps run, and for each step that waits what it waits for."""
-        return self._used().activities()
+        return self._entered().activities()
 
     def stats(self) -> SchedulerStats:
         """Return counts of runs and steps, how long steps waited, and how resources are used."""
-        counts = self._used().counts()
+        counts = self._entered().counts()
         elapsed = max(time.monotonic() - self._started, 1e-9)
         return SchedulerStats(
             submitted=counts.submitted,
@@ -289,12 +372,14 @@ class WorkflowScheduler:
         )
 
 
+def _closed() -> SchedulerClosedError:
+    return SchedulerClosedError("this WorkflowScheduler is not entered, or has been left")
+
+
 def _policy(policy: str | Policy, host: pluggy.PluginManager) -> Policy:
     if not isinstance(policy, str):
         return policy
-    known = dict(POLICIES)
-    for offered in host.hook.flowbuilder_policies():
-        known.update(offered)
+    known = policies_of(host)
     if policy not in known:
         raise DefinitionError(
             "policy= is unknown", got=shown_value(policy), allowed=listed(known), hint=did_you_mean(policy, known)

@@ -55,7 +55,7 @@ class Durations:
 def _timed(results: Sequence[RunResult[Any]]) -> Iterator[tuple[str, StepResult[Any]]]:
     """Yield every step and item that ran; with its workflow's name, where there are several."""
     for run in results:
-        prefix = f"{run.workflow}: " if len(results) > 1 else ""
+        prefix = f"{run.workflow} › " if len(results) > 1 else ""
         for step in run.steps.values():
             for one in (step, *(step.items or ())):
                 if one.duration is not None:

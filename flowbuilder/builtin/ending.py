@@ -17,6 +17,7 @@ LINE_LENGTH = 500
 VALUE_LENGTH = 2_000
 TEXT_LENGTH = 8_000
 TEXT_LINES = 30
+STOPPED = "cancelled: too many steps failed"
 WORDS = {
     Status.SUCCESS: "succeeded",
     Status.FAILED: "failed",
@@ -37,14 +38,14 @@ def print_ending(terminal: Terminal, results: Sequence[RunResult[Any]], level: i
     """Print what was skipped, the notes and the value of each run, unless quiet; then the counts."""
     if not results:
         return
+    several = len(results) > 1
     if level >= 0:
         for result in results:
-            _print_skipped(terminal, result, is_bounded=level < 1)
-            for note in result.notes if level > 0 else result.notes[:NOTES]:
-                terminal.print(f"note: {shown(note, LINE_LENGTH)}", style="yellow")
+            _print_skipped(terminal, result, f"{shown(result.workflow)}: " if several else "", is_bounded=level < 1)
+        _print_notes(terminal, results, is_bounded=level < 1)
         for result in results:
-            _print_value(terminal, result, several=len(results) > 1)
-    if len(results) > 1:
+            _print_value(terminal, result, several=several)
+    if several:
         terminal.print()
         for result in results:
             terminal.print(f"{shown(result.workflow)}: {counts([result])}", style=STYLES[result.status])
@@ -52,7 +53,7 @@ def print_ending(terminal: Terminal, results: Sequence[RunResult[Any]], level: i
 
 
 def _worst(results: Sequence[RunResult[Any]]) -> Status:
-    order = (Status.CANCELLED, Status.FAILED, Status.SKIPPED)
+    order = (Status.FAILED, Status.TIMED_OUT, Status.CANCELLED, Status.SKIPPED)
     found = {result.status for result in results}
     return next((status for status in order if status in found), Status.SUCCESS)
 
@@ -67,12 +68,30 @@ def counts(results: Sequence[RunResult[Any]]) -> str:
     items = sum(len(step.items or ()) for result in results for step in result.steps.values())
     if items:
         parts.append(counted(items, "item"))
-    interrupted = any(result.status is Status.CANCELLED for result in results)
     started, ended = min(one.started_at for one in results), max(one.started_at + one.duration for one in results)
-    return f"{'interrupted: ' * interrupted}{', '.join(parts) or 'no steps'} in {in_seconds(ended - started)}"
+    return f"{_cut_short(results)}{', '.join(parts) or 'no steps'} in {in_seconds(ended - started)}"
 
 
-def _print_skipped(terminal: Terminal, result: RunResult[Any], *, is_bounded: bool) -> None:
+def _cut_short(results: Sequence[RunResult[Any]]) -> str:
+    """Return "interrupted: " where a signal ended runs, and "stopped: " where too many failures did."""
+    cancelled = [result for result in results if result.status is Status.CANCELLED]
+    if not cancelled:
+        return ""
+    return "stopped: " if any(STOPPED in result.notes for result in cancelled) else "interrupted: "
+
+
+def _print_notes(terminal: Terminal, results: Sequence[RunResult[Any]], *, is_bounded: bool) -> None:
+    """Print each note once; with the workflows it is about, where there are several."""
+    notes: dict[str, list[str]] = {}
+    for result in results:
+        for note in result.notes[:NOTES] if is_bounded else result.notes:
+            notes.setdefault(note, []).append(result.workflow)
+    for note, workflows in notes.items():
+        about = f" ({listed(workflows, NAMES)})" if len(results) > 1 else ""
+        terminal.print(f"note: {shown(note, LINE_LENGTH)}{about}", style="yellow")
+
+
+def _print_skipped(terminal: Terminal, result: RunResult[Any], front: str, *, is_bounded: bool) -> None:
     """Print a line for each reason, with the names of those that were skipped for it."""
     skipped: dict[str, list[str]] = {}
     for step in result.steps.values():
@@ -81,10 +100,12 @@ def _print_skipped(terminal: Terminal, result: RunResult[Any], *, is_bounded: bo
     reasons = list(skipped.items())
     for reason, names in reasons[:REASONS] if is_bounded else reasons:
         named = listed(names, NAMES if is_bounded else len(names))
-        terminal.print(f"skipped {named}: {shown(reason, LINE_LENGTH)}", style="yellow")
+        terminal.print(f"{front}skipped {named}: {shown(reason, LINE_LENGTH)}", style="yellow")
     rest = [name for _, names in reasons[REASONS:] for name in names] if is_bounded else []
     if rest:
-        terminal.print(f"skipped {counted(len(rest), 'more step')} for other reasons; -v shows all", style="yellow")
+        terminal.print(
+            f"{front}skipped {counted(len(rest), 'more step')} for other reasons; -v shows all", style="yellow"
+        )
 
 
 def _print_value(terminal: Terminal, result: RunResult[Any], *, several: bool) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from flowbuilder import RunResult, Section, Status, StepResult, Terminal
+from flowbuilder import Plan, RunResult, Section, Status, StepResult, Terminal
+from flowbuilder.builtin.arguments import arguments_of
 from flowbuilder.builtin.tracebacks import Line, error_lines
 from flowbuilder.builtin.wording import reason_of
 from flowbuilder.errors import shown
@@ -18,6 +20,7 @@ FAILED = (Status.FAILED, Status.TIMED_OUT)
 LINES_IN_ALL = 110
 LINES_OF_AN_ERROR = 40
 LINES_OF_OUTPUT = 12
+NO_PLANS: Mapping[str, Plan] = {}
 CAPTURED = ("stdout", "stderr", "log")
 ITEMS_IN_FULL = 3
 NAMED = 20
@@ -26,21 +29,31 @@ LINE_LENGTH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Something that failed, its error and what it printed; ``step`` is the step that it belongs to."""
+    """Something that failed, its error and what it printed.
+
+    ``step`` is the step that it belongs to; ``arguments`` returns what an item of it was called with.
+    """
 
     title: str
     step: str
     error: BaseException | None
     sections: tuple[Section, ...] = ()
+    arguments: Callable[[], Iterable[str]] = tuple
 
 
-def failures_of(result: RunResult[Any], prefix: str = "") -> Iterator[Failure]:
+def failures_of(result: RunResult[Any], plan: Plan | None = None, prefix: str = "") -> Iterator[Failure]:
     """Yield what failed: steps, of mapped steps the items, and then what belongs to no step."""
     for step in result.steps.values():
         items = [item for item in step.items or () if item.status in FAILED]
         for one in items or [step]:
             if one.status in FAILED:
-                yield Failure(title=prefix + _title(one), step=step.name, error=one.error, sections=one.sections)
+                yield Failure(
+                    title=prefix + _title(one),
+                    step=f"{prefix}{step.name}",
+                    error=one.error,
+                    sections=one.sections,
+                    arguments=partial(arguments_of, one.name, plan, result) if items and plan else tuple,
+                )
     for error in strays(result):
         yield Failure(title=f"{prefix}after the steps", step="", error=error)
 
@@ -55,10 +68,19 @@ def _title(step: StepResult[Any]) -> str:
     return f"{shown(step.name)}, attempt {step.attempts}" if step.attempts > 1 else shown(step.name)
 
 
-def print_failures(terminal: Terminal, results: Sequence[RunResult[Any]], *, is_bounded: bool) -> None:
-    """Print every failure; when bounded, the first ones in full and the next ones by name, in some 140 lines."""
+def print_failures(
+    terminal: Terminal, results: Sequence[RunResult[Any]], plans: Mapping[str, Plan] = NO_PLANS, *, is_bounded: bool
+) -> None:
+    """Print every failure; when bounded, the first ones in full and the next ones by name, in some 140 lines.
+
+    ``plans`` has the plans of runs by the runs' ids; with them items tell what they were called with.
+    """
     several = len(results) > 1
-    found = [one for run in results for one in failures_of(run, f"{shown(run.workflow)}: " if several else "")]
+    found = [
+        one
+        for run in results
+        for one in failures_of(run, plans.get(run.run_id), f"{shown(run.workflow)} › " if several else "")
+    ]
     if not found:
         return
     terminal.section("failures")
@@ -97,6 +119,8 @@ def _print(terminal: Terminal, lines: Iterator[Line] | Sequence[Line]) -> None:
 
 def _lines(failure: Failure, width: int, limit: int | None) -> Iterator[Line]:
     yield ruled(failure.title, width, "-"), "bold red"
+    for text in failure.arguments():
+        yield text, ""
     if failure.error is not None:
         lines = error_lines(failure.error)
         yield from islice(lines, limit)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from flowbuilder import RunResult, Settings, Terminal, hookimpl
 from flowbuilder.builtin.report_file import ReportFile
+from flowbuilder.builtin.wording import message_of
 from flowbuilder.errors import SettingsError, error_line, shown
 
 NAME = "json-report"
@@ -33,40 +34,50 @@ def flowbuilder_add_options(command: click.Command) -> None:
 def flowbuilder_configure(config: Settings) -> None:
     """Register the report, if it is wanted."""
     path = config.options.get("json_file") if config.command == "run" else None
-    if path == "-":
-        config.plugins.register(JsonToStdout(config.terminal), NAME)
-    elif path:
-        config.plugins.register(JsonToFile(ReportFile("--json", path)), NAME)
+    if path:
+        write = Stdout(config.terminal).write if path == "-" else ReportFile("--json", path).write
+        config.plugins.register(JsonReport(write), NAME)
 
 
-def document(results: Sequence[RunResult[Any]]) -> str:
-    """Return the results of all runs as one JSON document."""
+def document(results: Sequence[RunResult[Any]], error: BaseException | None = None) -> str:
+    """Return the results of all runs, and what ended the command where that was no run, as one JSON document."""
     import json
 
     from flowbuilder import __version__
 
     runs = [result.to_dict() for result in results]
+    told = None if error is None else {"type": _name(type(error)), "message": message_of(error)}
     # In ASCII, so that a stream of any encoding can take it.
-    return json.dumps({"flowbuilder": __version__, "runs": runs}, indent=2) + "\n"
+    return json.dumps({"flowbuilder": __version__, "runs": runs, "error": told}, indent=2) + "\n"
 
 
-class JsonToFile:
-    """Writes the document to a file."""
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
-    def __init__(self, file: ReportFile) -> None:
-        self._file = file
+
+class JsonReport:
+    """Writes the document when all is over: only then is it known whether the command came to its end."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._results: Sequence[RunResult[Any]] = ()
 
     @hookimpl
     def flowbuilder_summary(self, results: Sequence[RunResult[Any]]) -> None:
-        """Write the file."""
-        self._file.write(document(results))
+        """Keep the results."""
+        self._results = results
+
+    @hookimpl
+    def flowbuilder_unconfigure(self, error: BaseException | None) -> None:
+        """Write the document."""
+        self._write(document(self._results, error))
 
 
-class JsonToStdout:
-    """Writes the document to stdout and keeps everything else out of it.
+class Stdout:
+    """The process's stdout, kept for the document alone.
 
-    From its making to ``flowbuilder_unconfigure`` whatever else is written to stdout goes to
-    stderr: the report, what steps print, and what programs write that a step starts.
+    From its making to ``write`` whatever else is written to stdout goes to stderr: the report, what
+    steps print, and what programs write that a step starts.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -91,22 +102,14 @@ class JsonToStdout:
             os.close(self._descriptor)
             self._descriptor = None
 
-    @hookimpl
-    def flowbuilder_summary(self, results: Sequence[RunResult[Any]]) -> None:
-        """Give stdout back and write the document.
+    def write(self, text: str) -> None:
+        """Give stdout back and write a text to it.
 
         Raises:
             SettingsError: when it cannot be written; a reader that has gone away is no error.
         """
-        others = sys.stdout
         self._restore()
         stdout = Terminal(self._stdout)
-        stdout.put(document(results))
-        sys.stdout = others
+        stdout.put(text)
         if stdout.error is not None and not isinstance(stdout.error, BrokenPipeError):
             raise SettingsError("the document of --json - cannot be written", got=shown(error_line(stdout.error)))
-
-    @hookimpl
-    def flowbuilder_unconfigure(self) -> None:
-        """Give stdout back, also where no run came to its end."""
-        self._restore()

@@ -37,8 +37,13 @@ class Lines:
         self._name_width = 0
 
     def align(self, names: Iterable[str]) -> None:
-        """Make the column of names wide enough for all of ``names``."""
-        self._name_width = min(max((columns(shown(name)) for name in names), default=0), WIDEST_NAME)
+        """Make the column of names wide enough for all of ``names``, beside those it is wide enough for."""
+        widest = max((columns(shown(name)) for name in names), default=0)
+        self._name_width = min(max(self._name_width, widest), WIDEST_NAME)
+
+    def forget(self) -> None:
+        """Forget how wide names are."""
+        self._name_width = 0
 
     def tell(self, word: str, name: str, seconds: float | None = None, detail: str = "") -> None:
         """Print a line."""
@@ -47,11 +52,11 @@ class Lines:
         self._terminal.print(*self._parts(counts, word, name, time, detail))
 
     def picture(self, now: float) -> Picture:
-        """Return how far all is and the rows of what runs."""
+        """Return how far all is and the rows of what runs, then of what waits to start."""
         margin = " " * (2 * len(str(self._rows.total)) + 3)
         lines = [
             self._parts(margin, row.word, row.name, in_whole_seconds(now - row.started), row.detail(now))
-            for row in self._rows.running
+            for row in [*self._rows.running, *self._rows.waiting]
         ]
         return self._rows.share, self._rows.totals(now), lines
 

@@ -1,4 +1,4 @@
-"""Rows: what runs now and how far it all is.
+"""Rows: what runs or waits now, and how far it all is.
 
 Only the hook thread changes rows, by what hooks tell it; the painter reads them without a lock and
 may see a number that is a moment old.
@@ -7,17 +7,22 @@ may see a number that is a moment old.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flowbuilder import RunInfo, StepInfo
-from flowbuilder.builtin.wording import in_whole_seconds
+from flowbuilder import Plan, RunInfo, StepInfo
+from flowbuilder.builtin.wording import amounts_of, in_whole_seconds
+from flowbuilder.errors import listed
+
+NOTHING: Mapping[str, int] = {}
 
 
 @dataclass(slots=True, eq=False)
 class Row:
     """A step that runs or waits for its next attempt; a mapped step is one row with its items counted.
 
-    Times are seconds of the monotonic clock.
+    Times are seconds of the monotonic clock. A whole run that waits for what it holds is a row too,
+    with a ``reason``; ``needs`` are the resources that a step has while it runs.
     """
 
     name: str
@@ -28,14 +33,18 @@ class Row:
     failed: int = 0
     next_attempt: float | None = None
     waiting: set[str] = field(default_factory=set)
+    needs: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
 
     @property
     def word(self) -> str:
         """What the step does."""
-        return "running" if self.next_attempt is None else "waiting"
+        return "running" if self.next_attempt is None and not self.reason else "waiting"
 
     def detail(self, now: float) -> str:
         """Return what there is to say beside name and time."""
+        if self.reason:
+            return self.reason
         parts = [f"{self.done:,}/{self.total:,}"] if self.total is not None else []
         if self.failed:
             parts.append(f"{self.failed:,} failed")
@@ -49,45 +58,64 @@ class Row:
 
 
 class Rows:
-    """The rows of all runs that are under way, and how much of them is done."""
+    """The rows of all runs that are under way or planned, and how much of them is done."""
 
     def __init__(self) -> None:
-        self.is_stopping = False
-        self.done = self.total = self.failed = 0
-        self._items = self._items_done = 0
+        self.is_stopping = self.is_shared = False
+        self.is_empty = True
+        self.done = self.failed = 0
+        self._steps = self._items = self._items_done = 0
         self._rows: dict[tuple[str, str], Row] = {}
-        self._runs: dict[str, str] = {}
+        self._runs: dict[str, RunInfo] = {}
+        self._planned: list[Plan] = []
         self._started = 0.0
 
     @property
-    def is_empty(self) -> bool:
-        """Whether no run is under way."""
-        return not self._runs
+    def planned(self) -> list[Plan]:
+        """The plans of which no run has started yet."""
+        return list(self._planned)
 
-    def name(self, run: RunInfo, name: str) -> str:
-        """Return the name of a step of a run; with its workflow's, where several are under way."""
-        return f"{run.workflow}: {name}" if len(self._runs) > 1 else name
+    @property
+    def total(self) -> int:
+        """How many steps there are, in runs that are under way, planned, or have ended beside these."""
+        return self._steps + sum(len(plan.steps) for plan in self._planned)
+
+    def name(self, workflow: str, step: str) -> str:
+        """Return the name of a step; with its workflow's, where there are several."""
+        return f"{workflow} › {step}" if self.is_shared else step
 
     # What hooks tell.
 
+    def run_planned(self, plan: Plan) -> None:
+        """A run will start; the one thing that is told on another thread."""
+        self._planned.append(plan)
+
     def run_started(self, run: RunInfo) -> None:
         """A run has started."""
-        if not self._runs:
-            self._started, self.is_stopping = time.monotonic(), False
-            self.done = self.total = self.failed = self._items = self._items_done = 0
-        self._runs[run.run_id] = run.workflow
-        self.total += len(run.plan.steps)
+        if self.is_empty:
+            self._started, self.is_empty, self.is_stopping, self.is_shared = time.monotonic(), False, False, False
+            self.done = self.failed = self._steps = self._items = self._items_done = 0
+        # By identity: one plan may be submitted several times, and plans compare slowly.
+        self._planned = [plan for plan in self._planned if plan is not run.plan]
+        self._runs[run.run_id] = run
+        self._steps += len(run.plan.steps)
+        self.is_shared = self.is_shared or len(self._runs) + len(self._planned) > 1
 
     def run_ended(self, run: RunInfo) -> None:
         """A run has ended."""
         self._runs.pop(run.run_id, None)
+        self.is_empty = not self._runs and not self._planned
 
     def step_started(self, run: RunInfo, step: StepInfo, attempt: int) -> None:
         """An attempt of a step or an item has started."""
         key = run.run_id, whole_name(step)
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = Row(self.name(run, key[1]), time.monotonic(), total=step.total)
+            # What a workflow holds, it holds for its whole run and not for its body.
+            needs = NOTHING if step.definition is run.definition else step.definition.resources
+            row = self._rows[key] = Row(
+                self.name(run.workflow, key[1]), time.monotonic(), total=step.total, needs=needs
+            )
             self._items += step.total or 0
         if step.item is None:
             row.attempt, row.next_attempt = attempt, None
@@ -127,10 +155,27 @@ class Rows:
         return list(self._rows.values())
 
     @property
+    def waiting(self) -> list[Row]:
+        """A row for each run that has not started, since it waits for what it holds."""
+        return [Row(plan.name, self._started, reason=self._reason(plan)) for plan in self.planned]
+
+    def _reason(self, plan: Plan) -> str:
+        needs = plan.workflow.resources
+        if not needs:
+            return "to start"
+        holders = listed(dict.fromkeys(name for resource in needs for name in self._holders(resource)))
+        return f"for {amounts_of(needs)}{holders and f', held by {holders}'}"
+
+    def _holders(self, resource: str) -> Iterator[str]:
+        yield from (run.workflow for run in list(self._runs.values()) if resource in run.definition.resources)
+        yield from (row.name for row in self.running if resource in row.needs)
+
+    @property
     def share(self) -> float:
         """How much is done, from 0 to 1; a mapped step counts by its items."""
         partial = sum(row.done / row.total for row in self.running if row.total)
-        return min((self.done + partial) / self.total, 1.0) if self.total else 1.0
+        total = self.total
+        return min((self.done + partial) / total, 1.0) if total else 1.0
 
     def totals(self, now: float) -> str:
         """Return how many steps and items are done, and in what time."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from flowbuilder import RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
+from flowbuilder import Plan, RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
 from flowbuilder.builtin.capture import NAME as CAPTURE
 from flowbuilder.builtin.ending import print_ending
 from flowbuilder.builtin.failures import print_failures
 from flowbuilder.builtin.lines import Lines
+from flowbuilder.builtin.overview import print_overview
 from flowbuilder.builtin.painter import Painter
 from flowbuilder.builtin.rows import Rows, whole_name
 from flowbuilder.builtin.wording import counted, in_seconds, reason_of
@@ -70,6 +71,8 @@ class Report:
         self._lines = Lines(terminal, self._rows)
         self._painter: Painter | None = None
         self._alike: Counter[str] = Counter()
+        self._named: set[int] = set()
+        self._plans: dict[str, Plan] = {}
 
     # Before the runs.
 
@@ -99,22 +102,37 @@ class Report:
             for line in [lines] if isinstance(lines, str) else lines:
                 self._terminal.print(line)
 
+    @hookimpl
+    def flowbuilder_plan(self, plan: Plan) -> None:
+        """Count what will run."""
+        self._rows.run_planned(plan)
+
     # While they run; all on the hook thread.
 
     @hookimpl
     def flowbuilder_run_start(self, run: RunInfo) -> None:
-        """Name the workflow, and begin to paint."""
+        """Name the workflow, or all of them with the first one, and begin to paint."""
+        plans = self._rows.planned if self._rows.is_empty else []
         if self._rows.is_empty:
             self._alike.clear()
+            self._lines.forget()
         self._rows.run_started(run)
-        names = (f"{step.name}[00]" if step.mapped else step.name for step in run.plan.steps)
-        self._lines.align(self._rows.name(run, name) for name in names)
+        self._plans[run.run_id] = run.plan
+        for plan in plans or [run.plan]:
+            names = (f"{step.name}[00]" if step.mapped else step.name for step in plan.steps)
+            self._lines.align(self._rows.name(plan.name, name) for name in names)
         if self._level >= USUAL:
-            steps = counted(len(run.plan.steps), "step")
-            self._terminal.print(f"\n{shown(run.workflow)}, {steps}", style="bold")
+            self._name_workflows(plans, run.plan)
         if self._paints and self._painter is None:
             self._painter = Painter(self._terminal, self._lines.picture)
             self._painter.start()
+
+    def _name_workflows(self, planned: Sequence[Plan], plan: Plan) -> None:
+        if len(planned) > 1:
+            self._named = {id(one) for one in planned}
+            print_overview(self._terminal, planned)
+        elif id(plan) not in self._named:
+            self._terminal.print(f"\n{shown(plan.name)}, {counted(len(plan.steps), 'step')}", style="bold")
 
     @hookimpl
     def flowbuilder_step_start(self, run: RunInfo, step: StepInfo, attempt: int) -> None:
@@ -162,7 +180,7 @@ class Report:
             self._tell(run, step, "skipped", detail=reason)
 
     def _tell(self, run: RunInfo, step: StepInfo, word: str, seconds: float | None = None, detail: str = "") -> None:
-        self._lines.tell(word, self._rows.name(run, step.name), seconds, detail)
+        self._lines.tell(word, self._rows.name(run.workflow, step.name), seconds, detail)
 
     @property
     def _is_verbose(self) -> bool:
@@ -200,7 +218,7 @@ class Report:
     def flowbuilder_summary(self, terminal: Terminal, results: Sequence[RunResult[Any]]) -> Generator[None, Any, Any]:
         """Print failures first and counts last, with what other plugins have to say between them."""
         self._stop_painting()
-        print_failures(terminal, results, is_bounded=self._level < VERBOSE)
+        print_failures(terminal, results, self._plans, is_bounded=self._level < VERBOSE)
         try:
             return (yield)
         finally:

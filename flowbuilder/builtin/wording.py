@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flowbuilder.errors import error_line
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return "1 item" or "2,134 items"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def amounts_of(resources: Mapping[str, int]) -> str:
+    """Return "1 gpu and 2 db"."""
+    return " and ".join(f"{amount} {name}" for name, amount in resources.items())
 
 
 def in_seconds(seconds: float) -> str:

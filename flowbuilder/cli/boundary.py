@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
@@ -42,9 +45,25 @@ def _unexpected(error: BaseException) -> int:
         return USAGE
     from traceback import format_exception
 
-    say("".join(format_exception(error)).rstrip())
-    say("internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above")
+    own = _lines_of_a_plugin(error.__traceback__)
+    say("".join(format_exception(type(error), error, own or error.__traceback__)).rstrip())
+    whose = "a bug of a plugin, in" if own else "a bug of FlowBuilder or of a plugin; please report it with"
+    say(f"internal error: {whose} the lines above")
     return INTERNAL
+
+
+def _lines_of_a_plugin(lines: TracebackType | None) -> TracebackType | None:
+    """Return what of a traceback is a plugin's own, where a hook of it was called last."""
+    import pluggy
+
+    called, ours = str(Path(pluggy.__file__).parent), str(Path(__file__).parent.parent)
+    found = None
+    while lines is not None:
+        if lines.tb_frame.f_code.co_filename.startswith(called + os.sep):
+            found = lines.tb_next
+        lines = lines.tb_next
+    is_ours = found is not None and found.tb_frame.f_code.co_filename.startswith(ours + os.sep)
+    return None if is_ours else found
 
 
 def _usage(error: click.ClickException) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowbuilder.declare.validate import MOST_OF_A_RESOURCE, RESOURCE_NAME
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -44,6 +46,29 @@ class Seconds(click.types.FloatParamType):
         if not 0 < seconds < math.inf:
             self.fail(f"{value!r} is no number of seconds above 0", param, ctx)
         return seconds
+
+
+class Amount(click.ParamType):  # type: ignore[type-arg]  # older releases of click have it without arguments
+    """So much of a named resource: ``db=4``."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return the name and the amount."""
+        name, equals, text = str(value).partition("=")
+        if not equals or not RESOURCE_NAME.fullmatch(name):
+            self.fail(f"{value!r} is no NAME=AMOUNT, such as db=4", param, ctx)
+        return name, Count(MOST_OF_A_RESOURCE).convert(text, param, ctx)
+
+
+def _each_once(context: click.Context, param: click.Parameter, value: Any) -> dict[str, int]:
+    """Return amounts by name, and refuse a name that is given twice."""
+    found: dict[str, int] = {}
+    for name, amount in value or ():
+        if name in found:
+            raise click.BadParameter(f"{name!r} is given twice; keep one", context, param)
+        found[name] = amount
+    return found
 
 
 def _files(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -94,7 +119,21 @@ def limiting() -> list[click.Parameter]:
             ["-n", "--max-concurrency"],
             type=Count(MOST_AT_ONCE),
             metavar="N",
-            help="Steps at once, 1 to 1024.",
+            help="Steps at once, over all workflows, 1 to 1024.",
+        ),
+        click.Option(
+            ["--resource", "resources"],
+            type=Amount(),
+            multiple=True,
+            callback=_each_once,
+            metavar="NAME=AMOUNT",
+            help="How much there is of a resource that workflows and steps need.",
+        ),
+        click.Option(
+            ["--policy"],
+            metavar="NAME",
+            default="priority",
+            help="Which waiting step starts first: priority, fifo, fair, shortest, critical-path, or a plugin's.",
         ),
         click.Option(
             ["--step-timeout"],
@@ -103,9 +142,11 @@ def limiting() -> list[click.Parameter]:
             help="Limit for steps without a timeout of their own.",
         ),
         click.Option(
-            ["-x", "--fail-fast"], is_flag=True, help="Stop at the first failed step; the same as --maxfail 1."
+            ["-x", "--fail-fast"],
+            is_flag=True,
+            help="Stop all workflows at the first failed step; as --maxfail 1.",
         ),
-        click.Option(["--maxfail"], type=Count(), metavar="N", help="Stop after this many failed steps."),
+        click.Option(["--maxfail"], type=Count(), metavar="N", help="Stop all workflows after this many failed steps."),
         click.Option(
             ["--schedule"], type=click.Choice(["eager", "batches"]), help="Start steps at once, or batch by batch."
         ),

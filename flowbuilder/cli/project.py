@@ -6,6 +6,7 @@ plugins too, and besides:
 - ``paths``: files and folders to look into where the command line names none,
 - ``plugins``: names as for ``-p``,
 - ``params``: a table of values of inputs; a name that no selected workflow takes is ignored,
+- ``resources``: a table of how much there is of each resource,
 - ``params-files``: files as for ``--params``.
 
 The command line goes over all of it.
@@ -22,12 +23,14 @@ from typing import Any
 
 import click
 
+from flowbuilder.declare.validate import MOST_OF_A_RESOURCE, RESOURCE_NAME
 from flowbuilder.errors import SettingsError, did_you_mean, listed, shown, shown_value
 
 FILE = "pyproject.toml"
 KEY_PATH = "tool.flowbuilder"
-# A key is an option's long name, but for these; -P is the table params, which has values of its own types.
-KEYS = {"paths": "paths", "plugins": "plugins", "params_files": "params-files", "param": ""}
+# A key is an option's long name, but for these; -P and --resource are tables, with values of TOML's own types.
+KEYS = {"paths": "paths", "plugins": "plugins", "params_files": "params-files", "param": "", "resources": ""}
+TABLES = ("params", "resources")
 TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -52,7 +55,8 @@ class Project:
                 current = header[1].replace('"', "")
             elif current == section and re.match(rf"\s*[\"']?{re.escape(last)}[\"']?\s*[=.]", line):
                 return f"{self.file}:{number}"
-        return str(self.file)
+        table, dot, _ = key.rpartition(".")
+        return self._place(table) if dot else str(self.file)
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -62,9 +66,28 @@ class Project:
     @property
     def params(self) -> Mapping[str, Any]:
         """The values of inputs."""
-        table = self.table.get("params", {})
+        return self._table("params")
+
+    @property
+    def resources(self) -> Mapping[str, int]:
+        """How much there is of each resource."""
+        table = self._table("resources")
+        for name, amount in table.items():
+            if not RESOURCE_NAME.fullmatch(name):
+                raise self.error(f"resources.{name}", "cannot be a name", allowed="letters, digits, _ . and -")
+            if type(amount) is not int or not 1 <= amount <= MOST_OF_A_RESOURCE:
+                raise self.error(
+                    f"resources.{name}",
+                    "takes a whole number",
+                    got=shown_value(amount),
+                    allowed=f"1 to {MOST_OF_A_RESOURCE}",
+                )
+        return table
+
+    def _table(self, key: str) -> Mapping[str, Any]:
+        table = self.table.get(key, {})
         if not isinstance(table, dict):
-            raise self.error("params", "takes a table", got=shown_value(table), allowed="[tool.flowbuilder.params]")
+            raise self.error(key, "takes a table", got=shown_value(table), allowed=f"[{KEY_PATH}.{key}]")
         return table
 
     def _words(self, key: str) -> tuple[str, ...]:
@@ -82,10 +105,10 @@ class Project:
         known = {key: param for param in params if (key := key_of(param))}
         found: dict[str, Any] = {}
         for key, value in self.table.items():
-            if key == "params":
+            if key in TABLES:
                 continue
             if key not in known:
-                keys = sorted([*known, "params"])
+                keys = sorted([*known, *TABLES])
                 raise self.error(key, "is no setting", allowed=listed(keys, 40), hint=did_you_mean(key, keys))
             found[str(known[key].name)] = self._value(key, value, known[key], context)
         return found

@@ -32,7 +32,8 @@ class Session:
     """A command at work.
 
     ``typed`` names the options that its command line gives; ``choice`` is what ``-k`` and ``-m``
-    ask for, ``values`` what was given for inputs.
+    ask for, ``values`` what was given for inputs, ``resources`` how much its command line
+    says there is of each.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Session:
     typed: frozenset[str]
     choice: Choice
     values: Values
+    resources: Mapping[str, int]
 
     @property
     def names_something(self) -> bool:
@@ -98,13 +100,17 @@ def session(context: click.Context) -> Iterator[Session]:
         plugins=setup.host,
         terminal=Terminal(),
     )
+    ended_by: BaseException | None = None
     try:
         settings.plugins.hook.flowbuilder_configure(config=settings)
         yield _session(context, setup, settings)
+    except BaseException as error:
+        ended_by = error
+        raise
     finally:
         with ExitStack() as cleanup:  # each plugin cleans up, also where another one fails at it
             for _, unconfigure in each_plugin(settings.plugins, "flowbuilder_unconfigure"):
-                cleanup.callback(unconfigure, config=settings)
+                cleanup.callback(unconfigure, config=settings, error=ended_by)
 
 
 def _session(context: click.Context, setup: Setup, settings: Settings) -> Session:
@@ -117,10 +123,12 @@ def _session(context: click.Context, setup: Setup, settings: Settings) -> Sessio
         typed=typed,
         choice=Choice(options["keyword"], options["tags"]),
         values=gather(options, setup.project, files_are_typed="params_files" in typed),
+        resources=context.params.get("resources", {}),
     )
 
 
 def _options(context: click.Context, setup: Setup) -> Mapping[str, Any]:
     """Return the options of ``run``, which plugins know, with those of this command over them."""
     run = setup.run_command.make_context("run", [], parent=context.parent, resilient_parsing=True)
-    return {**run.params, **context.params}
+    params = {**run.params, **context.params}
+    return {**params, "resources": {**setup.project.resources, **params["resources"]}}

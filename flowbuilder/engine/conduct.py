@@ -51,14 +51,16 @@ class Conduct:
         # Inside a workflow that holds resources, its steps have what it holds.
         self._resources = pool_of(info.definition.resources) if info.definition.resources else engine.resources
         self._ended = anyio.Event()
+        self._all_told = anyio.Event()
         self._counts_grace = False
         self._grace_is_over = False
         self._result: RunResult[Any] | None = None
 
     @property
     def result(self) -> RunResult[Any]:
-        """The result; there is one when ``finished`` is set."""
-        assert self._result is not None
+        """The result; there is one when ``finished`` is set, unless its engine broke."""
+        if self._result is None:
+            raise RuntimeError(f"the run of {self.info.workflow} was lost: its engine broke")
         return self._result
 
     def stop(self, reason: str) -> None:
@@ -67,14 +69,7 @@ class Conduct:
         self._engine.attend(self.attend)
 
     async def see_through(self) -> None:
-        """Run to the end; ``finished``, and ``over`` for threads, are set when the last hook has been told."""
-        try:
-            await self._see_through()
-        finally:
-            self.finished.set()
-            self.over.set()
-
-    async def _see_through(self) -> None:
+        """Run to the end: until the last hook has been told."""
         await self._ended.wait()
         assert self.run is not None
         state, relay = self.run.state, self._engine.relay
@@ -84,14 +79,21 @@ class Conduct:
         self._result = run_result(state, duration, errors, relay.failures(self.info.run_id))
         relay.tell("run_finish", run=self.info, result=self._result)
         relay.after(self._told)
-        await self.finished.wait()
+        await self._all_told.wait()
         relay.forget(self.info.run_id)
+
+    def leave(self) -> None:
+        """Tell all who wait that the run is over: the loop by ``finished``, threads by ``over``."""
+        self.over.set()
+        self.finished.set()
 
     # The start.
 
     def begin(self) -> None:
         """Start the run, or let it wait for what it holds from start to end."""
-        if not self._needs:
+        if self.stop_reason:
+            self._holding.close()
+        if not self._needs or self.stop_reason:
             self._start()
             return
         with self._engine.lock:
@@ -108,7 +110,6 @@ class Conduct:
                 self._engine.at(self._started + self.info.definition.timeout, self._overran)
         # It may have been stopped already: then nothing starts.
         self.attend()
-        self._engine.wake_lanes()
 
     # What it holds from start to end.
 
@@ -149,7 +150,7 @@ class Conduct:
         if failures != self.result.plugin_failures:
             self._result = replace(self.result, plugin_failures=failures)
         try:
-            self._call_soon(self.finished.set)
+            self._call_soon(self._all_told.set)
         except RuntimeError:  # the loop gave up on a hook that hung, and has ended
             return
 
@@ -209,5 +210,5 @@ class Conduct:
         if run.schedule.stopped or self.stop_reason:
             run.state.providers.abandon()
             if self._result is not None:
-                self.finished.set()
+                self._all_told.set()
         self._engine.wake_lanes()

@@ -69,11 +69,17 @@ class Running(Protocol):
 current: ContextVar[Running | None] = ContextVar("flowbuilder_step", default=None)
 
 
+class Fields(dict[str, Any]):
+    """The fields of a log record; ours may be given anew by ``extra=``, which logging refuses for any other."""
+
+    def __contains__(self, name: object) -> bool:
+        return name not in RECORD_FIELDS and super().__contains__(name)
+
+
 def stamp(record: logging.LogRecord, context: Context | None) -> None:
-    """Put ``run``, ``step`` and ``attempt`` on a log record."""
-    record.run = context.run_id if context else None
-    record.step = context.step if context else None
-    record.attempt = context.attempt if context else None
+    """Put ``run``, ``step`` and ``attempt`` on a log record, but for what its writer put there."""
+    own = (context.run_id, context.step, context.attempt) if context else (None, None, None)
+    record.__dict__ = Fields(dict(zip(RECORD_FIELDS, own, strict=True)) | record.__dict__)
 
 
 def install_log_records() -> None:

@@ -20,6 +20,7 @@ from flowbuilder.engine.context import install_log_records
 from flowbuilder.engine.engine import Engine, Limits
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.limits import Limit
+from flowbuilder.engine.outcome import TOO_MANY_FAILED
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wakeup import Wakeup, without_loop
@@ -58,8 +59,10 @@ class Driver:
         self._submitted = 0
         self._ended: Counter[Status] = Counter()
         self.is_closing = False
+        self.ended = anyio.Event()
+        self.has_ended = False
         self.call_soon = self._wakeup.call_soon
-        self._engine.stop_all = lambda: self.stop_all("too many steps failed")
+        self._engine.stop_all = lambda: self.stop_all(TOO_MANY_FAILED)
 
     async def serve(self) -> None:
         """Serve until ``close`` was called and every run has ended; no cancellation cuts the clean-up short."""
@@ -76,17 +79,29 @@ class Driver:
                 watchdog.close()
                 self._engine.close()
                 self._engine.relay.close()
+                self._end()
+
+    def _end(self) -> None:
+        # Runs are left here only when the engine broke.
+        for conduct in self._conducts:
+            conduct.leave()
+        self.is_closing = self.has_ended = True
+        self.ended.set()
 
     def submit(self, info: RunInfo, priority: int = 0, variables: Context | None = None) -> Conduct:
         """Begin a run; its steps start with the context ``variables``, the caller's if left out."""
         self._submitted += 1
+        if variables is None:
+            variables = copy_context()
         of_all, own = self._engine.admission.limit, info.config.max_concurrency
         # A limit that is no tighter than the one of all runs needs no counting.
         limit = own if own is not None and (of_all is None or own < of_all) else None
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit)
-        conduct = Conduct(self._engine, info, share, without_loop(variables or copy_context()), self._wakeup.call_soon)
+        conduct = Conduct(self._engine, info, share, without_loop(variables), self._wakeup.call_soon)
         self._conducts[conduct] = None
         self._new.append(conduct)
+        if self._engine.has_failed:
+            conduct.stop(TOO_MANY_FAILED)
         self._wakeup.notify()
         return conduct
 
@@ -125,6 +140,8 @@ class Driver:
             self._ended[conduct.result.status] += 1
         finally:
             del self._conducts[conduct]
+            # Last: whoever hears of the end finds it counted.
+            conduct.leave()
             self._wakeup.notify()
 
     async def _turn(self) -> None:
@@ -132,18 +149,27 @@ class Driver:
         engine = self._engine
         due = engine.timers.next
         await self._wakeup.wait(anyio.current_time() + due - time.monotonic() if due < math.inf else math.inf)
-        while self._new:
-            # Begun here and in order: trio starts its tasks in any order.
-            conduct = self._new.popleft()
-            conduct.begin()
-            self._group.start_soon(self._see_through, conduct, name="flowbuilder run")
+        self._begin_new()
         while engine.to_prepare:
             self._group.start_soon(self._prepare, engine.to_prepare.popleft(), name="flowbuilder set-up")
         for lane in engine.lanes.values():
             lane.turn(self._group)
         engine.fire_timers()
-        while engine.attention:
-            engine.attention.popleft()()
+        if engine.attention:
+            while engine.attention:
+                engine.attention.popleft()()
+            engine.wake_lanes()
+
+    def _begin_new(self) -> None:
+        """Begin what was submitted; lanes are woken when all of it has begun, so that the best of all goes first."""
+        if not self._new:
+            return
+        while self._new:
+            # Begun here and in order: trio starts its tasks in any order.
+            conduct = self._new.popleft()
+            conduct.begin()
+            self._group.start_soon(self._see_through, conduct, name="flowbuilder run")
+        self._engine.wake_lanes()
 
     async def _prepare(self, attempt: Attempt) -> None:
         """Set up what an attempt needs, then give it to its lane."""

@@ -198,6 +198,11 @@ class Engine:
 
     # Failures of all runs together.
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether as many units failed as are allowed."""
+        return self._failures_left is not None and self._failures_left <= 0
+
     def failed(self) -> None:
         """Count a failed unit; the last that is allowed lets nothing start any more, in any run."""
         if self._failures_left is None:

@@ -56,7 +56,7 @@ async def execute(
             finally:
                 driver.close()
     except BaseExceptionGroup as several:
-        raise _alone(several) from None
+        raise alone(several) from None
     return conduct.result
 
 
@@ -72,7 +72,7 @@ async def _seen_through(conduct: Conduct, stop: Stop | None) -> None:
         raise
 
 
-def _alone(error: BaseException) -> BaseException:
+def alone(error: BaseException) -> BaseException:
     """Return the one error in nested groups of one: an internal error is worth seeing as it is."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

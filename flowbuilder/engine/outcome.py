@@ -9,6 +9,7 @@ from flowbuilder.engine.state import RunState
 from flowbuilder.errors import StepTimeoutError
 from flowbuilder.results import FAILURES, RunResult, Status, StepResult
 
+TOO_MANY_FAILED = "too many steps failed"
 _BAD = FAILURES | {Status.CANCELLED}
 
 
@@ -21,7 +22,9 @@ def run_result(
     """Return the result of a run that took ``duration`` seconds."""
     info, plan = state.info, state.info.plan
     steps = state.records.all()
-    is_cancelled = bool(state.cancel_reason)
+    has_failed = any(step.status in FAILURES for step in steps.values())
+    # A run that failures stopped, one of its own among them, has failed; the others were cancelled.
+    is_cancelled = bool(state.cancel_reason) and not (has_failed and state.cancel_reason == TOO_MANY_FAILED)
     failures = [error for step in steps.values() if step.status in _BAD for error in _errors(step, is_cancelled)]
     overrun = [StepTimeoutError(info.workflow, info.definition.timeout or 0.0)] if state.is_timed_out else []
     errors = _distinct([*overrun, *failures, *teardown_errors])

@@ -55,6 +55,15 @@ def call_soon() -> Callable[[Callable[[], None]], object]:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
+def cancelling() -> Callable[[], int]:
+    """Return what tells how often the loop task that runs was cancelled by other means than a scope."""
+    if sniffio.current_async_library() == "trio":
+        return int  # trio has scopes only
+    import asyncio
+
+    return lambda: task.cancelling() if (task := asyncio.current_task()) else 0
+
+
 def without_loop(variables: Context) -> Context:
     """Return context variables for any thread, that do not say that an event loop runs in it."""
     variables.run(sniffio.current_async_library_cvar.set, None)

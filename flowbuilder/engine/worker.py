@@ -36,9 +36,6 @@ class Records(logging.Handler):
         if record.exc_info:
             record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
-        # The parent says which run and step this was: it knows.
-        for name in ("run", "step", "attempt"):
-            record.__dict__.pop(name, None)
         for name, value in record.__dict__.items():
             record.__dict__[name] = _plain(value)
         self.records.append(record)
@@ -125,7 +122,3 @@ def _sendable(error: BaseException) -> tuple[BaseException, str]:
     except Exception:  # the user's exception cannot be pickled, or not be loaded again
         return RuntimeError(f"{type(error).__name__}: {error_text(error)}"), text
     return error, text
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

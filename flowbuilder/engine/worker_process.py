@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from flowbuilder.declare.signature import unwrapped
@@ -22,6 +23,15 @@ from flowbuilder.engine.attempt import DeadlinePassedError
 from flowbuilder.errors import WorkerDiedError
 
 HEADER = struct.Struct("!Q")
+LOOK_EVERY = 0.5  # seconds
+# Behind all else, and not from the current folder, where a signal.py would stand for Python's own.
+HOME = str(Path(__file__).parents[2])
+BOOT = """\
+import sys
+sys.path.append(sys.argv[1])
+from flowbuilder.engine.worker import main
+main(*map(int, sys.argv[2:]))
+"""
 
 
 class RemoteTraceback(Exception):
@@ -55,7 +65,7 @@ class WorkerProcess:
         self._from, child_out = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "flowbuilder.engine.worker", str(child_in), str(child_out), str(os.getpid())],
+                [sys.executable, "-P", "-c", BOOT, HOME, str(child_in), str(child_out), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._out,
                 stderr=self._err,
@@ -145,9 +155,8 @@ class WorkerProcess:
     def _send(self, message: bytes, deadline: float | None = None) -> None:
         view = memoryview(HEADER.pack(len(message)) + message)
         while view:
-            if deadline is not None:
-                self._wait([], [self._to], deadline)
-            view = view[os.write(self._to, view[: 1 << 16] if deadline is not None else view) :]
+            self._wait(self._to, select.POLLOUT, deadline)
+            view = view[os.write(self._to, view[: select.PIPE_BUF]) :]
 
     def _receive(self, deadline: float | None) -> bytes:
         (size,) = HEADER.unpack(self._read_exactly(HEADER.size, deadline))
@@ -156,19 +165,25 @@ class WorkerProcess:
     def _read_exactly(self, size: int, deadline: float | None) -> bytes:
         parts = bytearray()
         while len(parts) < size:
-            if deadline is not None:
-                self._wait([self._from], [], deadline)
+            self._wait(self._from, select.POLLIN, deadline)
             part = os.read(self._from, min(size - len(parts), 1 << 20))
             if not part:
                 raise EOFError
             parts += part
         return bytes(parts)
 
-    @staticmethod
-    def _wait(reading: list[int], writing: list[int], deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0 or select.select(reading, writing, [], left) == ([], [], []):
-            raise DeadlinePassedError
+    def _wait(self, fd: int, readiness: int, deadline: float | None) -> None:
+        """Wait until a pipe can be read or written; what a worker forked may hold it open after its end."""
+        pipe = select.poll()
+        pipe.register(fd, readiness)
+        while True:
+            left = LOOK_EVERY if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise DeadlinePassedError
+            if pipe.poll(min(left, LOOK_EVERY) * 1000):
+                return
+            if not self.is_alive and not pipe.poll(0):
+                raise EOFError
 
 
 def _settled(fn: Any) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from flowbuilder.errors import InputError, Where, error_line, shown, shown_value
+from flowbuilder.errors import InputError, Where, error_line, is_secret, shown, shown_value
 from flowbuilder.plan.annotations import (
     ARRAYS,
     TABLES,
@@ -26,9 +25,6 @@ from flowbuilder.plan.fits import NUMERIC, fits
 from flowbuilder.plan.scalars import NOTHING, Unfit, is_scalar, refuse_surrogates, scalar
 from flowbuilder.plan.strictjson import JsonError, strict_json, too_large
 from flowbuilder.plan.structured import is_pydantic, model_of_data, model_of_text, record_of
-
-# Never shown: an input of such a name may hold what nobody should read in a log.
-SECRET = re.compile("token|passw|secret|credential|api_?key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ def shown_given(name: str, value: object, note: object = None) -> str:
 
 
 def _is_secret(name: str, note: object) -> bool:
-    return SECRET.search(name) is not None or "Secret" in type_name(note)
+    return is_secret(name) or "Secret" in type_name(note)
 
 
 def from_text(text: str, note: Any) -> Any:

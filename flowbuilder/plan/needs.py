@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowbuilder.errors import PlanError, UnknownNameError, Where, shown_value
+from flowbuilder.errors import PlanError, UnknownNameError, Where, shown, shown_value
 from flowbuilder.plan.plan import Plan
 
 
@@ -36,7 +36,10 @@ def _check(name: str, where: Where, needs: Mapping[str, int], capacities: Mappin
     for resource, amount in needs.items():
         if resource not in capacities:
             error = UnknownNameError("resource", resource, capacities, where)
-            error.hint = error.hint or f"say how much there is: resources={{{shown_value(resource)}: {amount}}}"
+            said = (
+                f"--resource {shown(resource)}={amount}, or resources={{{shown_value(resource)}: {amount}}} from code"
+            )
+            error.hint = error.hint or f"say how much there is: {said}"
             raise error
         if amount > capacities[resource]:
             raise PlanError(

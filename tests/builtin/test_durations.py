@@ -48,7 +48,7 @@ def test_the_slowest_come_first_items_among_them() -> None:
 
 def test_zero_means_all_and_several_runs_are_named() -> None:
     lines = table(0, result("one", QUICK), result("two", QUICK, SLOW))
-    assert [line.split("  ")[-1] for line in lines[1:]] == ["(3 attempts)", "one: quick", "two: quick"]
+    assert [line.split("  ")[-1] for line in lines[1:]] == ["(3 attempts)", "one › quick", "two › quick"]
 
 
 def test_nothing_is_printed_where_nothing_ran() -> None:

@@ -55,6 +55,25 @@ def test_an_interrupted_run_says_so_first() -> None:
     assert counts([result(stopped, status=Status.CANCELLED)]) == "interrupted: 1 cancelled in 1.50 s"
 
 
+def test_runs_that_failures_of_others_stopped_say_so_first() -> None:
+    failed = result(StepResult("a", Status.FAILED), status=Status.FAILED)
+    stopped = result(skipped(1, "why"), status=Status.CANCELLED, notes=("cancelled: too many steps failed",))
+    assert counts([failed, stopped]) == "stopped: 1 failed, 1 skipped in 1.50 s"
+
+
+def test_skips_and_notes_of_several_runs_name_their_workflows() -> None:
+    runs = [
+        result(skipped(1, "why"), workflow=name, status=Status.CANCELLED, notes=("cancelled: SIGINT", *notes))
+        for name, notes in (("sales", ()), ("stock", ("x overran and its thread still runs",)))
+    ]
+    assert ending(*runs)[:4] == [
+        "sales: skipped s1: why",
+        "stock: skipped s1: why",
+        "note: cancelled: SIGINT (sales, stock)",
+        "note: x overran and its thread still runs (stock)",
+    ]
+
+
 def test_skips_are_grouped_by_reason_and_bounded_unless_verbose() -> None:
     steps = [skipped(n, "load failed") for n in range(20)] + [skipped(100 + n, f"reason {n}") for n in range(20)]
     lines = ending(result(*steps))

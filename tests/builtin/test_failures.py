@@ -122,7 +122,7 @@ def test_failures_of_several_runs_name_their_workflow() -> None:
         raise ValueError("bad")
 
     results = [run(FlowBuilder(name).step(bad).build()) for name in ("one", "two")]
-    assert titles(failures(*results)) == ["one: bad", "two: bad"]
+    assert titles(failures(*results)) == ["one › bad", "two › bad"]
 
 
 def test_an_item_that_was_cancelled_belongs_to_its_step() -> None:

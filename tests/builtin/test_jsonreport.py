@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import flowbuilder
+from flowbuilder import hookimpl
 from flowbuilder.testing import FlowTester
 
 FLOW = """
@@ -71,12 +72,43 @@ def test_a_dash_in_this_process_gives_stdout_back(flow: FlowTester, capsys: pyte
     assert capsys.readouterr().out == "after\n"
 
 
-def test_stdout_is_given_back_where_nothing_could_run(flow: FlowTester, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout_has_a_document_also_where_nothing_could_run(
+    flow: FlowTester, capsys: pytest.CaptureFixture[str]
+) -> None:
     outcome = flow.run("run", "flow_missing.py", "--json", "-")
     print("after")
 
-    assert (outcome.exit_code, outcome.stdout) == (4, "")
+    message = "there is no file or folder 'flow_missing.py'\n  hint: paths are taken from the current folder"
+    assert outcome.exit_code == 4
+    assert json.loads(outcome.stdout) == {
+        "flowbuilder": flowbuilder.__version__,
+        "runs": [],
+        "error": {"type": "flowbuilder.errors.CollectError", "message": message},
+    }
+    assert outcome.stderr == f"error: {message}\n"
     assert capsys.readouterr().out == "after\n"
+
+
+def test_a_file_of_an_earlier_run_does_not_outlive_a_wrong_plan(flow: FlowTester) -> None:
+    file = flow.write("out.json", "old")
+    assert flow.run("run", "flow_total.py::total", "--json", "out.json").exit_code == 0
+    assert json.loads(file.read_text())["error"] is None
+    assert flow.run("run", "flow_total.py::total", "-P", "a=1", "--json", "out.json").exit_code == 4
+
+    assert json.loads(file.read_text())["error"]["message"].startswith("there is no input named 'a'")
+
+
+def test_runs_that_ended_are_kept_where_a_plugin_ends_the_command(flow: FlowTester) -> None:
+    class Broken:
+        @hookimpl(trylast=True)
+        def flowbuilder_summary(self) -> None:
+            raise ZeroDivisionError("broken")
+
+    outcome = flow.run("run", "flow_total.py::total", "--json", "-", plugins=[Broken()])
+    found = json.loads(outcome.stdout)
+    assert outcome.exit_code == 3
+    assert [run["workflow"] for run in found["runs"]] == ["total"]
+    assert found["error"] == {"type": "builtins.ZeroDivisionError", "message": "ZeroDivisionError: broken"}
 
 
 def test_a_document_that_does_not_fit_on_the_disk_is_an_error(flow: FlowTester) -> None:

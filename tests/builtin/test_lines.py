@@ -10,11 +10,12 @@ from flowbuilder import Terminal
 from flowbuilder.builtin.lines import Lines
 from flowbuilder.builtin.rows import Rows
 from tests.builtin.conftest import Screen
+from tests.builtin.test_rows import info
 
 
 def told(stream: io.StringIO, *names: str, detail: str = "") -> list[str]:
     rows = Rows()
-    rows.total = 10
+    rows.run_planned(info("flow", *"abcdefghij").plan)
     lines = Lines(Terminal(stream), rows)
     lines.align(names)
     for name in names:
@@ -54,3 +55,17 @@ def test_a_narrow_terminal_gets_no_columns(screen: Screen, monkeypatch: pytest.M
 
 def test_control_characters_in_names_and_reasons_are_escaped() -> None:
     assert told(io.StringIO(), "a\x1b", detail="b\x07") == ["[ 0/10] timed out a\\x1b    1.50 s  b\\x07"]
+
+
+def test_the_column_of_names_only_grows_until_it_is_forgotten() -> None:
+    stream = io.StringIO()
+    lines = Lines(Terminal(stream), Rows())
+    for names in (["longer name"], ["x"]):
+        lines.align(names)
+    lines.tell("success", "x", 1.5)
+    lines.forget()
+    lines.tell("success", "x", 1.5)
+    assert [line.partition("success")[2] for line in stream.getvalue().splitlines()] == [
+        "   x              1.50 s",
+        "   x    1.50 s",
+    ]

@@ -70,21 +70,72 @@ def test_a_step_that_waits_says_when_it_goes_on() -> None:
     assert (row.word, row.detail(0.0)) == ("running", "attempt 2")
 
 
-def test_steps_are_named_with_their_workflow_while_several_run() -> None:
+def test_steps_are_named_with_their_workflow_where_there_are_several_to_the_end() -> None:
     first, second = info("first", "a"), info("second", "a", "b")
-    rows = started(first)
+    rows = Rows()
+    rows.run_planned(first.plan)
+    rows.run_planned(second.plan)
+    rows.run_started(first)
+    assert (rows.name("first", "a"), rows.total) == ("first › a", 3)
     rows.run_started(second)
-    rows.step_started(first, step(first, "a"), 1)
     rows.step_started(second, step(second, "a"), 1)
-    assert [row.name for row in rows.running] == ["first: a", "second: a"]
-    assert rows.total == 3
+    assert [row.name for row in rows.running] == ["second › a"]
 
-    rows.step_ended(first, step(first, "a"), failed=False)
     rows.run_ended(first)
-    assert rows.name(second, "b") == "b"
+    assert rows.name("second", "b") == "second › b"
     assert not rows.is_empty
     rows.run_ended(second)
     assert rows.is_empty
+
+
+def test_a_run_that_nobody_planned_counts_from_its_start() -> None:
+    first, second = info("first", "a"), info("second", "b")
+    rows = started(first)
+    assert (rows.name("first", "a"), rows.total) == ("a", 1)
+    rows.run_started(second)
+    assert (rows.name("first", "a"), rows.total) == ("first › a", 2)
+
+
+def test_a_run_that_waits_for_what_it_holds_says_so_and_who_has_it() -> None:
+    flows = Registry()
+
+    @flows.step(resources={"db": 1})
+    def load() -> None: ...
+
+    @flows.workflow(resources={"gpu": 1})
+    def train() -> None: ...
+
+    @flows.workflow
+    def report(load: None) -> None: ...
+
+    @flows.workflow(resources={"db": 2, "gpu": 1})
+    def tune() -> None: ...
+
+    runs = [run_info(flows.plan(one), None, resources={"db": 2, "gpu": 1}) for one in (train, report, tune)]
+    rows = Rows()
+    for one in runs:
+        rows.run_planned(one.plan)
+    for one in runs[:2]:
+        rows.run_started(one)
+    rows.step_started(runs[0], StepInfo("train", runs[0].definition), 1)
+    rows.step_started(runs[1], StepInfo("load", runs[1].plan.by_name["load"].definition), 1)
+
+    assert [(row.name, row.word, row.detail(0.0)) for row in rows.waiting] == [
+        ("tune", "waiting", "for 2 db and 1 gpu, held by report › load, train")
+    ]
+    rows.step_ended(runs[1], step(runs[1], "load"), failed=False)
+    rows.run_ended(runs[0])
+    assert [row.detail(0.0) for row in rows.waiting] == ["for 2 db and 1 gpu"]
+    rows.run_ended(runs[1])
+    assert not rows.is_empty
+    rows.run_started(runs[2])
+    assert (rows.waiting, rows.total) == ([], 4)
+
+
+def test_a_planned_run_that_holds_nothing_is_about_to_start() -> None:
+    rows = Rows()
+    rows.run_planned(info("first", "a").plan)
+    assert [row.detail(0.0) for row in rows.waiting] == ["to start"]
 
 
 def test_the_next_run_starts_at_zero() -> None:

@@ -186,9 +186,8 @@ def test_a_plugin_that_fails_to_set_up_is_an_internal_error_that_names_it(
     outcome = tester.run("run", "-p", "bad")
     assert outcome.exit_code == 3
     assert f"raised by the plugin bad in flowbuilder_{hook.partition('(')[0]}" in outcome.stderr
-    assert outcome.stderr.endswith(
-        "internal error: a bug of FlowBuilder or of a plugin; please report it with the lines above\n"
-    )
+    assert outcome.stderr.startswith(f'Traceback (most recent call last):\n  File "{tester.path / "bad.py"}", line 3')
+    assert outcome.stderr.endswith("internal error: a bug of a plugin, in the lines above\n")
 
 
 def test_every_plugin_cleans_up_also_where_one_fails(flowtester: FlowTester) -> None:

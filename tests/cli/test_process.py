@@ -98,7 +98,7 @@ def test_nothing_of_the_environment_is_needed(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def started(folder: Path, text: str, words: Sequence[str] = ("run", "--all")) -> subprocess.Popen[str]:
+def started(folder: Path, text: str, words: Sequence[str] = ("run", "--all", "-n", "1")) -> subprocess.Popen[str]:
     (folder / "flow_waiting.py").write_text(text)
     process = subprocess.Popen(
         [*FLOWBUILDER, *words],

@@ -30,13 +30,14 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
     settings(
         tester,
         'max-concurrency = 2\nstep-timeout = 5\nfail-fast = true\nbackend = "trio"\nkeyword = "report"\nquiet = 1\n'
-        'durations = 3\nall = true\nexecutor = "inline"\nschedule = "batches"\nbatch-size = 4\nmaxfail = 9\n',
+        'durations = 3\nall = true\nexecutor = "inline"\nschedule = "batches"\nbatch-size = 4\nmaxfail = 9\n'
+        'policy = "fair"\n[tool.flowbuilder.resources]\ndb = 2\ngpu = 1\n',
     )
-    outcome = tester.run("run", "--maxfail", "2")
+    outcome = tester.run("run", "--maxfail", "2", "--resource", "db=4")
     assert outcome.exit_code == 0, outcome
     assert outcome.stdout.splitlines()[0] == (
         "all=True backend=trio batch_size=4 durations=3 executor=inline fail_fast=True keyword=report"
-        " max_concurrency=2 maxfail=2 quiet=1 schedule=batches step_timeout=5.0"
+        " max_concurrency=2 maxfail=2 policy=fair quiet=1 resources={'db': 4, 'gpu': 1} schedule=batches step_timeout=5.0"
     )
 
 
@@ -56,6 +57,18 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
         ("backend = 'curio'", "backend cannot be used ({}:2)\n  got: 'curio' is not one of 'asyncio', 'trio'."),
         ("paths = 'flows'", 'paths takes a list of words ({}:2)\n  got: \'flows\'\n  allowed: ["one", "two"]'),
         ("plugins = [3]", 'plugins takes a list of words ({}:2)\n  got: [3]\n  allowed: ["one", "two"]'),
+        ("resources = 3", "resources takes a table ({}:2)\n  got: 3\n  allowed: [tool.flowbuilder.resources]"),
+        ("resources = {db = '4'}", "resources.db takes a whole number ({}:2)\n  got: '4'\n  allowed: 1 to 1000000"),
+        ("resources.db = true", "resources.db takes a whole number ({}:2)\n  got: True\n  allowed: 1 to 1000000"),
+        (
+            "[tool.flowbuilder.resources]\ngpu = 1\ndb = 0",
+            "resources.db takes a whole number ({}:4)\n  got: 0\n  allowed: 1 to 1000000",
+        ),
+        (
+            "resources = {'a b' = 1}",
+            "resources.a b cannot be a name ({}:2)\n  allowed: letters, digits, _ . and -",
+        ),
+        ("policy = 3", "policy takes text ({}:2)\n  got: 3"),
         ("params = 3", "params takes a table ({}:2)\n  got: 3\n  allowed: [tool.flowbuilder.params]"),
         (
             "# a remark\npaths = ['flows']",

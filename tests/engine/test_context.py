@@ -225,6 +225,32 @@ def test_log_records_outside_of_steps_carry_none(backend: Backend, caplog: pytes
     assert fields(caplog, "a.library") == [("outside", None, None, None)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_fields_of_these_names_that_a_library_gives_itself_are_its_own(
+    backend: Backend, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    def plain() -> None:
+        logging.getLogger("a.library").warning("learning", extra={"step": 40, "run": "best"})
+
+    async def looped() -> None:
+        plain()
+
+    flow = FlowBuilder("logged").step(looped if kind == "loop" else plain, name="says", executor=executor_of(kind))
+    run(flow.build(), backend=backend).raise_for_errors()
+    logging.getLogger("a.library").warning("outside", extra={"attempt": 7})
+
+    assert fields(caplog, "a.library") == [("learning", "best", 40, 1), ("outside", None, None, 7)]
+    with pytest.raises(KeyError, match="overwrite 'lineno'"):
+        logging.getLogger("a.library").warning("refused as ever", extra={"lineno": 1})
+
+
+def test_a_formatter_finds_the_fields(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    flow = FlowBuilder("logged").step(lambda ctx: ctx.log.warning("hello"), name="says").build()
+    run(flow, backend=backend).raise_for_errors()
+    (record,) = [one for one in caplog.records if one.name == "flowbuilder.step.logged"]
+    assert logging.Formatter("%(step)s %(attempt)d: %(message)s").format(record) == "says 1: hello"
+
+
 def test_ctx_log_is_a_logger_named_after_the_workflow(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     flows = Registry()
 
@@ -258,7 +284,7 @@ def test_log_records_of_a_process_step_carry_run_step_and_attempt_and_come_in_or
         @step(executor="process", retries=1)
         def says(ctx: Context) -> int:
             ctx.log.warning("hello from %s", ctx.step)
-            logging.getLogger("a.library").error("at %d", ctx.attempt)
+            logging.getLogger("a.library").error("at %d", ctx.attempt, extra={"step": "learning"})
             if ctx.attempt == 1:
                 raise OSError
             return ctx.attempt
@@ -267,5 +293,5 @@ def test_log_records_of_a_process_step_carry_run_step_and_attempt_and_come_in_or
     assert result.value == 2
     expected = [("hello from says", result.run_id, "says", attempt) for attempt in (1, 2)]
     assert fields(caplog, "flowbuilder.step.says") == expected
-    assert fields(caplog, "a.library") == [(f"at {attempt}", result.run_id, "says", attempt) for attempt in (1, 2)]
+    assert fields(caplog, "a.library") == [(f"at {attempt}", result.run_id, "learning", attempt) for attempt in (1, 2)]
     assert caplog.records[-1].levelno == logging.ERROR

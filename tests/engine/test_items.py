@@ -154,7 +154,7 @@ def test_retries_are_counted_for_each_item(backend: Backend) -> None:
 def test_the_timeout_is_for_each_item(backend: Backend) -> None:
     flows = Registry()
 
-    @flows.step(each={"seconds": [0.0, 30.0, 0.0]}, timeout=0.1)
+    @flows.step(each={"seconds": [0.0, 30.0, 0.0]}, timeout=0.4)
     async def waits(seconds: float) -> float:
         await anyio.sleep(seconds)
         return seconds
@@ -162,7 +162,7 @@ def test_the_timeout_is_for_each_item(backend: Backend) -> None:
     result = run(waits, registry=flows, backend=backend)
     assert statuses(result.steps["waits"]) == ["success", "timed_out", "success"]
     assert result.steps["waits"].status is Status.TIMED_OUT
-    assert str((result.steps["waits"].items or ())[1].error) == "waits[1] timed out after 0.1 s"
+    assert str((result.steps["waits"].items or ())[1].error) == "waits[1] timed out after 0.4 s"
     assert isinstance(result.errors[0], StepTimeoutError)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -88,6 +90,61 @@ def test_a_worker_that_dies_fails_its_own_step_alone_and_says_how(
     assert {step.status for name, step in result.steps.items() if name in errors} == {Status.FAILED}
     assert result.steps["good"].value == result.steps["in_a_thread"].value == "ran"
     assert recorder.of("killed") == ["start killed 1", "error killed failed"]
+
+
+def test_the_death_of_a_worker_is_seen_also_where_what_it_forked_lives_on(collect: Collect, tmp_path: Path) -> None:
+    flows = collect("""
+        import os, time
+        from pathlib import Path
+        from flowbuilder import step
+
+        @step(executor="process")
+        def forks(pids: Path) -> None:
+            child = os.fork()
+            if child == 0:
+                time.sleep(30)
+                os._exit(0)
+            pids.write_text(str(child))
+            os._exit(3)
+    """)
+    result = run("forks", registry=flows, params={"pids": tmp_path / "pids"})
+    step = result.steps["forks"]
+    assert str(step.error) == "the worker process exited with code 3 before the step returned"
+    assert (step.duration or 0) < 10
+    assert gone([int((tmp_path / "pids").read_text())])
+
+
+def test_a_file_in_the_current_folder_does_not_stand_for_a_module_of_pythons_own(
+    collect: Collect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows = collect("""
+        import signal
+        from flowbuilder import step
+
+        @step(executor="process")
+        def works() -> bool:
+            return hasattr(signal, "SIGINT")
+    """)
+    (tmp_path / "signal.py").write_text("buy = 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert run("works", registry=flows).value is True
+
+
+def test_a_process_step_may_have_a_time_limit_where_more_files_are_open_than_select_can_take(collect: Collect) -> None:
+    flows = collect("""
+        from flowbuilder import step
+
+        @step(executor="process", timeout=20)
+        def works() -> int:
+            return 1
+    """)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with ExitStack() as files:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1024):
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        assert run("works", registry=flows).value == 1
 
 
 def test_a_killed_worker_is_replaced_for_the_retry(collect: Collect, backend: Backend, recorder: Recorder) -> None:

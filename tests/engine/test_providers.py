@@ -154,7 +154,7 @@ def test_providers_are_torn_down_in_reverse_however_a_step_ended(backend: Backen
     said: list[str] = []
     flows = ordered(said)
 
-    @flows.step(timeout=0.1)
+    @flows.step(timeout=0.1 if how == "time-out" else None)
     async def user(third: str) -> None:
         said.append("used")
         if how == "failure":

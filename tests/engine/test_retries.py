@@ -175,14 +175,14 @@ def test_a_hundred_waiting_retries_hold_no_thread(backend: Backend) -> None:
 def test_a_time_out_may_be_retried_and_each_attempt_has_the_whole_limit(backend: Backend, kind: str) -> None:
     flows = Registry()
 
-    @flows.step(timeout=0.2, retries=Retry(1, on=(TimeoutError,)))
+    @flows.step(timeout=0.3, retries=Retry(1, on=(TimeoutError,)))
     async def looped(ctx: Context) -> int:
         await anyio.sleep(30 if ctx.attempt == 1 else 0.05)
         return ctx.attempt
 
-    @flows.step(timeout=0.2, retries=Retry(1, on=(TimeoutError,)))
+    @flows.step(timeout=0.3, retries=Retry(1, on=(TimeoutError,)))
     def plain(ctx: Context) -> int:
-        give_up = time.monotonic() + 0.3
+        give_up = time.monotonic() + 0.4
         while ctx.attempt == 1 and time.monotonic() < give_up:
             time.sleep(0.001)
         return ctx.attempt
@@ -210,7 +210,7 @@ def test_the_retry_of_a_timed_out_thread_starts_only_after_the_thread_has_ended(
             ended.append(100)
         return list(ended)
 
-    flow = FlowBuilder("again").step(stuck, timeout=0.05, retries=Retry(1, on=(TimeoutError,))).build()
+    flow = FlowBuilder("again").step(stuck, timeout=0.2, retries=Retry(1, on=(TimeoutError,))).build()
     result = run(flow, backend=backend, plugins=[Releases(), recorder])
     assert result.value == {"stuck": [0, 100]}
     assert recorder.of("stuck") == [

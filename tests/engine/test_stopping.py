@@ -6,6 +6,7 @@ import threading
 import time
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from flowbuilder import Context, FlowBuilder, ParallelConfig, Status, run
@@ -177,3 +178,38 @@ def test_no_rescue_and_no_retry_starts_after_the_stop(backend: Backend, recorder
     assert calls == []
     assert [str(step.status) for step in result.steps.values()] == ["failed", "failed", "failed"]
     assert result.steps["retried"].attempts == 1
+
+
+@pytest.mark.parametrize("kind", ["thread", "loop"])
+def test_a_step_whose_when_is_still_asked_at_the_stop_never_starts(
+    backend: Backend, recorder: Recorder, kind: str
+) -> None:
+    running, ran = threading.Barrier(2), list[str]()
+
+    def is_wanted() -> bool:
+        running.wait(5)
+        while "error broken failed" not in recorder.told:
+            time.sleep(0.001)
+        return True
+
+    async def is_wanted_on_loop() -> bool:
+        await anyio.to_thread.run_sync(running.wait, 5)
+        await anyio.sleep(30)
+        return True
+
+    async def looped() -> None:
+        ran.append("looped")
+
+    def broken() -> None:
+        running.wait(5)
+        raise ValueError("no")
+
+    flow = FlowBuilder("fast").step(broken)
+    if kind == "loop":
+        flow.step(looped, name="late", when=is_wanted_on_loop)
+    else:
+        flow.step(lambda: ran.append("plain"), name="late", when=is_wanted)
+    result = run(flow.build(), config=ParallelConfig(fail_fast=True), backend=backend, plugins=[recorder])
+    assert ran == []
+    assert result.steps["late"].status is Status.SKIPPED
+    assert recorder.of("late") == ["skip late the run was stopped"]

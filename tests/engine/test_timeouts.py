@@ -155,8 +155,8 @@ def test_a_timed_out_step_leaves_the_steps_of_the_same_worker_alone(backend: Bac
         await anyio.sleep(LONG if n % 3 == 0 else 0.01)
         return n
 
-    flow = FlowBuilder("mixed").step(slow, each={"n": list(range(30))}, timeout=0.2).build()
-    items = run(flow, config=ParallelConfig(max_concurrency=5), backend=backend).steps["slow"].items or ()
+    flow = FlowBuilder("mixed").step(slow, each={"n": list(range(30))}, timeout=0.4).build()
+    items = run(flow, config=ParallelConfig(max_concurrency=10), backend=backend).steps["slow"].items or ()
     assert [item.status is Status.TIMED_OUT for item in items] == [n % 3 == 0 for n in range(30)]
 
 

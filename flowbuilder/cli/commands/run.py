@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import anyio
 import click
 
 from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS
 from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import collecting, limiting
+from flowbuilder.cli.scheduling import config_of, make_scheduler
 from flowbuilder.cli.selection import refuse_several
 from flowbuilder.cli.session import Session, session
 from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.engine.execute import Stop, alone
 from flowbuilder.errors import SettingsError, listed
 from flowbuilder.plan.plan import Plan
-from flowbuilder.results import RunResult, Status
-from flowbuilder.runner import run_planned
+from flowbuilder.results import FAILURES, RunResult, Status
+from flowbuilder.scheduler import WorkflowScheduler
+from flowbuilder.signals import stopped_by_signals
 
 Results = list[RunResult[Any]]
 
@@ -30,7 +34,7 @@ def command(context: click.Context, /, **options: Any) -> int:
 
     PATH is a flow file or a folder; NAME a workflow, or a step, which runs with its upstream.
     Without a PATH the one workflow below the current folder runs; where there are several, say
-    which, or --all.
+    which, or --all. Several run at once, within limits and resources that they share.
     """
     with session(context) as work:
         _refuse_contradictions(work)
@@ -67,58 +71,58 @@ def _refuse_absent(backend: str) -> None:
 
 
 def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:
-    """Run plans one after another, adding to ``results``; return whether a signal interrupted them."""
-    for number, plan in enumerate(plans):
-        config = limits_of(plan, work, failed=sum(one.failed_count for one in results))
-        if config is None:
-            _say_not_run("stopped by a failure", plans[number:], work)
-            return False
-        backend = work.settings.options["backend"]
-        result, is_interrupted = run_planned(plan, work.settings.plugins, config=config, backend=backend)
-        results.append(result)
-        if is_interrupted:
-            _say_not_run("interrupted", plans[number + 1 :], work)
-            return True
-    return False
+    """Run plans within limits that they share, adding to ``results`` in their order.
 
-
-def _say_not_run(why: str, plans: Sequence[Plan], work: Session) -> None:
-    if plans:
-        work.settings.terminal.print(f"{why}; not run: {listed(plan.name for plan in plans)}", style="yellow")
-
-
-def limits_of(plan: Plan, work: Session, *, failed: int) -> ParallelConfig | None:
-    """Return the limits of a run: the command line's over the workflow's own over those of ``pyproject.toml``.
-
-    None when so many steps have ``failed`` in the runs before that nothing more is to start.
+    Returns:
+        Whether a signal interrupted them; the first one cancels them all, the second ends the process.
     """
-    options = work.settings.options
-    is_fast = options["fail_fast"] and "maxfail" not in work.typed
-    most = 1 if is_fast else options["maxfail"]
-    if most is not None and failed >= most:
-        return None
-    typed = _limits({name: value for name, value in options.items() if name in work.typed})
-    standing = _limits({name: value for name, value in options.items() if name not in work.typed})
-    config = typed.over((plan.workflow.config or ParallelConfig()).over(standing))
-    return config if most is None else replace(config, max_failures=most - failed)
+    scheduler, stop = make_scheduler(plans, work), Stop()
+    configs = [config_of(plan, work) for plan in plans]
+    see_through = partial(_see_through, scheduler, list(zip(plans, configs, strict=True)), stop, results)
+    try:
+        with stopped_by_signals(stop):
+            anyio.run(see_through, backend=work.settings.options["backend"])
+    except BaseExceptionGroup as several:
+        raise alone(several) from None
+    _say_not_run("interrupted" if stop.reason else "stopped by a failure", results, work)
+    return bool(stop.reason)
 
 
-def _limits(options: Mapping[str, Any]) -> ParallelConfig:
-    return ParallelConfig(
-        max_concurrency=options.get("max_concurrency"),
-        step_timeout=options.get("step_timeout"),
-        batch_size=options.get("batch_size"),
-        schedule=options.get("schedule") or "eager",
-    )
+async def _see_through(
+    scheduler: WorkflowScheduler, wanted: Sequence[tuple[Plan, ParallelConfig]], stop: Stop, results: Results
+) -> None:
+    async with scheduler:
+        handles = [scheduler.submit_plan(plan, config) for plan, config in wanted]
+        stop.told = scheduler.cancel
+        if stop.reason:
+            scheduler.cancel(stop.reason)
+        try:
+            for handle in handles:
+                results.append(await handle.wait())
+        finally:
+            stop.told = lambda reason: None  # all have ended, and a scheduler that is being left refuses
+
+
+def _say_not_run(why: str, results: Results, work: Session) -> None:
+    """Name the workflows of which no step started."""
+    cancelled = [one for one in results if one.status is Status.CANCELLED]
+    idle = [one.workflow for one in cancelled if all(step.started_at is None for step in one.steps.values())]
+    if idle and len(results) > 1:
+        work.settings.terminal.print(f"{why}; not run: {listed(idle)}", style="yellow")
 
 
 def exit_code(results: Results, *, is_interrupted: bool, is_strict: bool) -> int:
-    """Return the exit code of runs that have ended; a failed plugin never hides a failed step."""
+    """Return the exit code of runs that have ended; a failed plugin never hides a failed step.
+
+    A run that was cancelled because of failures in others changes nothing about their code.
+    """
     statuses = {result.status for result in results}
-    if is_interrupted or Status.CANCELLED in statuses:
+    if is_interrupted:
         return INTERRUPTED
-    if Status.FAILED in statuses:
+    if statuses & FAILURES:
         return FAILED
+    if Status.CANCELLED in statuses:
+        return INTERRUPTED
     if is_strict and any(result.plugin_failures for result in results):
         return INTERNAL
     return SUCCESS

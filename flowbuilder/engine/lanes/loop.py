@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 
@@ -13,6 +14,7 @@ from anyio.abc import TaskGroup
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.lanes.base import Source
+from flowbuilder.engine.wakeup import cancelling
 
 AT_ONCE = 1_000
 TURNS = 100
@@ -41,6 +43,7 @@ class LoopLane:
         self._source = source
         self._number = number
         self._notify = notify
+        self._cancelling = cancelling()
 
     def wake(self) -> None:
         """Ask for a worker; from any thread."""
@@ -95,8 +98,16 @@ class LoopLane:
         turns, before = 0, copy_context()
         while True:
             is_cancelled = await self._attempt(attempt, scope)
-            turns += 1
             is_fresh = not is_cancelled and not attempt.is_left and copy_context() == before
+            if not is_cancelled and self._cancelling():
+                is_fresh = False
+                with suppress(anyio.get_cancelled_exc_class()):
+                    # A body cancelled its own task: what is still to be thrown is thrown here, and harms nobody.
+                    await anyio.lowlevel.checkpoint()
+            turns += 1
+            if is_fresh and turns % TURNS == 0:
+                # Before the next attempt is taken: nobody could cancel one that is in hand meanwhile.
+                await anyio.lowlevel.checkpoint()
             following = self._source.done(attempt, self._number if is_fresh else None)
             if following is None:
                 break
@@ -105,8 +116,6 @@ class LoopLane:
                 self._notify()
                 break
             attempt = following
-            if turns % TURNS == 0:
-                await anyio.lowlevel.checkpoint()
         self._source.look(self._number)
         return attempt.is_left
 

@@ -1,0 +1,30 @@
+"""Overview: the part of the report that names the workflows which are about to run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowbuilder import Plan, Terminal
+from flowbuilder.builtin.wording import amounts_of, counted
+from flowbuilder.errors import shown
+
+NAMED = 10
+
+
+def print_overview(terminal: Terminal, plans: Sequence[Plan]) -> None:
+    """Print how many workflows and steps there are, and a line for each of the first workflows."""
+    steps = counted(sum(len(plan.steps) for plan in plans), "step")
+    terminal.print(f"\n{counted(len(plans), 'workflow')}, {steps}", style="bold")
+    for plan in plans[:NAMED]:
+        terminal.print(f"  {shown(plan.name)}: {', '.join(_facts(plan))}")
+    if len(plans) > NAMED:
+        terminal.print(f"  … and {len(plans) - NAMED:,} more", style="dim")
+    terminal.print()
+
+
+def _facts(plan: Plan) -> list[str]:
+    workflow = plan.workflow
+    facts = [counted(len(plan.steps), "step")]
+    facts += [f"priority {workflow.priority}"] if workflow.priority else []
+    facts += [f"holds {amounts_of(workflow.resources)}"] if workflow.resources else []
+    return facts

@@ -1,0 +1,1 @@
+"""Benchmarks: FlowBuilder beside the bare standard library and its peers, on the same work."""

@@ -1,0 +1,88 @@
+"""The loop lane: workers that take one attempt after another, and what a body may do to its worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from flowbuilder import Context, FlowBuilder, ParallelConfig, Status, run
+from flowbuilder.engine.execute import Stop, execute
+from flowbuilder.engine.lanes.loop import TURNS
+from flowbuilder.host import make_host
+from flowbuilder.results import RunResult
+from flowbuilder.runner import Backend, factories, make_run_plan, run_info
+
+pytestmark = pytest.mark.timeout(20)
+
+
+def stopped_in_turn(backend: Backend, waits: int) -> RunResult[Any]:
+    """Run a chain of which the step that ends a worker's last turn stops the run, and then waits so often."""
+    stop = Stop()
+
+    async def body(ctx: Context) -> None:
+        number = int(ctx.step[1:])
+        if number == TURNS:
+            stop("test")
+            for _ in range(waits):
+                await anyio.lowlevel.checkpoint()
+        elif number > TURNS:
+            await anyio.sleep(30)
+
+    flow = FlowBuilder("chain")
+    for number in range(1, TURNS + 3):
+        flow.then(partial(body), name=f"s{number}")
+    host = make_host(entry_points=False)
+    plan = make_run_plan(flow.build(), None, None, None, host)
+    info = run_info(plan, ParallelConfig(grace=5.0))
+    return anyio.run(execute, info, host, factories(host), stop, backend=backend)
+
+
+@pytest.mark.parametrize("waits", range(5))
+def test_a_stop_finds_a_worker_also_between_two_of_its_attempts(backend: Backend, waits: int) -> None:
+    started = time.monotonic()
+    result = stopped_in_turn(backend, waits)
+    assert result.status is Status.CANCELLED
+    assert result.notes == ("cancelled: test",)
+    assert time.monotonic() - started < 5
+
+
+def cancel_oneself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+def test_a_body_that_cancels_its_own_task_and_returns_is_a_success_and_disturbs_no_other() -> None:
+    async def rash() -> str:
+        cancel_oneself()
+        return "rash"
+
+    async def calm() -> str:
+        await asyncio.sleep(0.001)
+        return "calm"
+
+    assert run(FlowBuilder("alone").step(rash).build()).value == {"rash": "rash"}
+    result = run(FlowBuilder("both").step(rash).then(calm).build(), config=ParallelConfig(max_concurrency=1))
+    assert result.value == {"calm": "calm"}
+
+
+def test_the_body_after_one_that_was_cancelled_by_itself_counts_no_cancellation() -> None:
+    async def rash() -> None:
+        cancel_oneself()
+        await asyncio.sleep(30)
+
+    async def calm() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    flow = FlowBuilder("both").step(rash, on_error="continue").then(calm).build()
+    result = run(flow, config=ParallelConfig(max_concurrency=1))
+    assert isinstance(result.steps["rash"].error, asyncio.CancelledError)
+    assert result.value == {"calm": 0}
