@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from typing import Any, Protocol
 
+from flowbuilder.declare.retry import NO_RETRY
 from flowbuilder.declare.signature import default_of
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
@@ -64,6 +65,8 @@ class Attempt:
     error: BaseException | None = None
     sections: tuple[Section, ...] = ()
     is_conditional = False
+    has_begun = True
+    is_worth_another = False
     passed = False
     overdue = False
     phase = "body"
@@ -108,7 +111,7 @@ class Attempt:
                 self.value = self._called(invoke)
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
-            self._failed(error)
+            self.fail(error)
 
     async def execute_async(self) -> None:
         """Execute an async body in this coroutine."""
@@ -122,18 +125,21 @@ class Attempt:
                 self.value = await self._called_async()
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
-            self._failed(error)
+            self.fail(error)
         finally:
             current.reset(token)
 
-    def _failed(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note what the body raised. It is user code that is asked here, so never under the engine's lock."""
         self.error = error
         if isinstance(error, DeadlinePassedError):
             self.timed_out()
-        elif isinstance(error, StepCancelledError) and self.source.is_over(self):
-            self.status = Status.CANCELLED
-        else:
-            self.status = Status.FAILED
+            return
+        is_cancelled = isinstance(error, StepCancelledError) and self.source.is_over(self)
+        self.status = Status.CANCELLED if is_cancelled else Status.FAILED
+        retries = getattr(self.step.definition, "retries", NO_RETRY)
+        self.is_worth_another = retries.wants(error, self.number)
+        self._note(error)
 
     def cancelled(self) -> None:
         """Note that the engine cancelled this attempt, whatever the body made of it."""
@@ -141,6 +147,13 @@ class Attempt:
         self.value = None
         if not isinstance(self.error, StepCancelledError):
             self.error = StepCancelledError(f"{self.info.name} was cancelled")
+            self._note(self.error)
+
+    def _note(self, error: BaseException) -> None:
+        note = f"step {self.info.name}, attempt {self.number}, run {self.source.info.run_id}"
+        notes = getattr(error, "__notes__", [])
+        if isinstance(notes, list) and note not in notes:
+            error.add_note(note)
 
     @property
     def is_left(self) -> bool:
@@ -159,6 +172,7 @@ class Attempt:
         self.error = StepTimeoutError(self.info.name, self.timeout or 0.0, note)
         self.error.__context__ = cause
         self.status = Status.TIMED_OUT
+        self._note(self.error)
 
     # The pieces of an execution.
 
@@ -174,6 +188,9 @@ class Attempt:
     def _begun(self, wanted: Any) -> Any:
         self.passed = not wanted
         if wanted:
+            if self.source.is_over(self):
+                raise StepCancelledError(f"{self.info.name} was cancelled")
+            self.has_begun = True
             self.source.begin(self)
         return wanted
 

@@ -179,7 +179,7 @@ class Driver:
         if error is None:
             self._engine.prepare(attempt)
             return
-        attempt.error, attempt.status = error, Status.FAILED
+        attempt.fail(error)
         self._engine.done(attempt)
 
     def _note(self, sentence: str) -> None:

@@ -68,7 +68,7 @@ class Run:
             return attempt
         if number == 1 and step_unit in self._wiring.shape.conditional:
             # Its start is told when its condition holds.
-            attempt.is_conditional = True
+            attempt.is_conditional, attempt.has_begun = True, False
         elif self._hears_start:
             state.relay.tell("step_start", run=self.info, step=info, attempt=number)
         timeout = self._wiring.shape.timeouts.get(step_unit, self.info.config.step_timeout)

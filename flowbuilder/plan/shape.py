@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from flowbuilder.declare.definitions import StepDefinition
+from flowbuilder.errors import StepTimeoutError
 from flowbuilder.plan.pieces import Kind, PlannedStep
 
 
@@ -19,6 +20,7 @@ class Edge(IntEnum):
     ITEMS = 3  # that its items are known: a map of a map
 
 
+TIMEOUT_KINDS = frozenset(StepTimeoutError.__mro__)
 Edges = Sequence[tuple[int, Edge]]
 
 
@@ -28,13 +30,15 @@ class Shape:
 
     ``index`` has the number of each step by name, ``edges`` what each asks of which others,
     ``timeouts`` the seconds of those with a limit of their own (None where nothing could keep one),
-    ``conditional`` those with a ``when``.
+    ``conditional`` those with a ``when``, ``timeouts_retried`` the number of extra attempts of
+    those whose time-outs are worth one.
     """
 
     index: Mapping[str, int]
     edges: Sequence[Edges]
     timeouts: Mapping[int, float | None]
     conditional: Set[int]
+    timeouts_retried: Mapping[int, int]
 
 
 def shape_of(steps: Sequence[PlannedStep]) -> Shape:
@@ -50,6 +54,12 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
         edges=[_edges(step, mapped, index) if step.upstream else () for step in steps],
         timeouts=timeouts,
         conditional={number for number, one in own if one.when is not None},
+        timeouts_retried={
+            # By identity: asking a class of the user's about an instance would be calling it.
+            number: one.retries.n
+            for number, one in own
+            if not TIMEOUT_KINDS.isdisjoint(one.retries.on)
+        },
     )
 
 

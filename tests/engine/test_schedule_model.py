@@ -76,15 +76,20 @@ class Model:
             if state is State.PASSED and edge is Edge.SOFT:
                 continue
             verdicts.append(State.PASSED if state is State.PASSED else State.SKIPPED)
-        return verdicts[0] if verdicts else None
+        if State.SKIPPED in verdicts:
+            return State.SKIPPED
+        return State.PASSED if verdicts and self.is_known(unit, states) else None
+
+    def is_known(self, unit: int, states: list[State]) -> bool:
+        """Return whether all upstream has ended, or has its items."""
+        return all(
+            states[upstream] in ENDED or (edge is Edge.ITEMS and states[upstream] is State.EXPANDED)
+            for upstream, edge in self.entries[unit].edges
+        )
 
     def is_ready(self, unit: int, states: list[State]) -> bool:
         """Return whether all that a step waits for is there."""
-        for upstream, edge in self.entries[unit].edges:
-            known = states[upstream] in ENDED or (edge is Edge.ITEMS and states[upstream] is State.EXPANDED)
-            if not known:
-                return False
-        return self.wanted(unit, states) is None
+        return self.is_known(unit, states) and self.wanted(unit, states) is None
 
 
 class ScheduleMachine(RuleBasedStateMachine):
