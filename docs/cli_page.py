@@ -34,6 +34,9 @@ step-timeout = 60
 
 [tool.flowbuilder.params]
 region = "north"
+
+[tool.flowbuilder.resources]
+db = 2
 ```
 
 ```python title="flows/flow_where.py"
@@ -50,8 +53,8 @@ $ flowbuilder plan
 ```
 
 Every option of `run` is a setting of the same name, those of plugins too. The command line goes over the workflow's own
-`config`, which goes over these settings. An unknown setting, or a value of the wrong type, is an error that names its
-line.
+`config`, which goes over these settings; for `resources` name by name. An unknown setting, or a wrong value,
+is an error that names its line.
 
 Values of inputs, `params`, are for whichever workflow takes them. From weak to strong they come from: `pyproject.toml`,
 the environment, `--params` files, `-P`.
@@ -89,8 +92,11 @@ def settings_page() -> str:
         for param in Setup([]).run_command.params
         if (key := key_of(param))
     ]
-    table = "| `params` | a table | Values of inputs by name. |"
-    return SETTINGS + "\n".join([*rows, table]) + "\n" + ENVIRONMENT
+    tables = [
+        "| `params` | a table | Values of inputs by name. |",
+        "| `resources` | a table | How much there is of each resource. |",
+    ]
+    return SETTINGS + "\n".join([*rows, *tables]) + "\n" + ENVIRONMENT
 
 
 def _command(path: str, command: click.Command, setup: Setup) -> Iterator[str]:

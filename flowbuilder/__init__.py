@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from flowbuilder.engine.policies import Policy, Waiting
     from flowbuilder.engine.views import RunInfo, StepInfo
     from flowbuilder.errors import FlowBuilderError, Where
+    from flowbuilder.handle import Handle
     from flowbuilder.hookspecs import hookimpl
     from flowbuilder.parallel import ParallelExecutor, ParallelResults, ParallelStep
     from flowbuilder.plan.plan import Plan
     from flowbuilder.results import RunResult, Section, Status, StepResult
     from flowbuilder.runner import arun, run
-    from flowbuilder.scheduler import Handle, ResourceUse, SchedulerStats, WorkflowScheduler
+    from flowbuilder.scheduler import WorkflowScheduler
     from flowbuilder.settings import Settings
+    from flowbuilder.stats import ResourceUse, SchedulerStats
     from flowbuilder.terminal import Terminal
 
     step = registry.step
@@ -106,7 +108,9 @@ _NAMES = {
     "flowbuilder.plan.plan": "Plan",
     "flowbuilder.results": "RunResult Section Status StepResult",
     "flowbuilder.runner": "arun run",
-    "flowbuilder.scheduler": "Handle ResourceUse SchedulerStats WorkflowScheduler",
+    "flowbuilder.handle": "Handle",
+    "flowbuilder.scheduler": "WorkflowScheduler",
+    "flowbuilder.stats": "ResourceUse SchedulerStats",
     "flowbuilder.settings": "Settings",
     "flowbuilder.terminal": "Terminal",
 }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -33,7 +31,7 @@ class FlowFile:
     module: str
 
 
-class FlowFinder(importlib.abc.MetaPathFinder):
+class FlowFinder:
     """Imports flow files by module name; the same table serves the parent and its workers."""
 
     def __init__(self) -> None:
@@ -60,11 +58,17 @@ class FlowFinder(importlib.abc.MetaPathFinder):
         parts = below.with_suffix("").parts
         name = ".".join(parts)
         if name in self.table or not all(part.isidentifier() for part in parts) or not _is_free(name, path, parts):
-            plain = "".join(c if c.isidentifier() or c.isdigit() else "_" for c in parts[-1])
-            name = f"{plain}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
+            name = _name_apart(path, parts[-1])
         self.table[name] = str(path)
         self._names[str(path)] = name
         return name
+
+
+def _name_apart(path: Path, stem: str) -> str:
+    import hashlib  # seldom needed, and slow to load
+
+    plain = "".join(c if c.isidentifier() or c.isdigit() else "_" for c in stem)
+    return f"{plain}_{hashlib.sha256(str(path).encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def _is_free(name: str, path: Path, parts: Sequence[str]) -> bool:
@@ -190,15 +194,17 @@ def _imported(path: Path, root: Path, collection: Collection, written: Collectio
 
 
 def _import_failed(path: Path, error: BaseException) -> Exception:
+    places = [Where(frame.filename, frame.lineno or 0) for frame in _foreign(error) if frame.filename[:1] != "<"]
     if isinstance(error, FlowBuilderError):
+        if error.where is None and places:
+            error.where = places[-1]
         return error
     frames = foreign_frames(error) + last_line(error)
     if isinstance(error, SyntaxError) and error.filename:
         return CollectError(
             "a flow file has a syntax error", where=Where(error.filename, error.lineno or 0), frames=frames
         )
-    foreign = _foreign(error)
-    where = Where(foreign[-1].filename, foreign[-1].lineno or 0) if foreign else str(path)
+    where = places[-1] if places else str(path)
     return CollectError(f"{shown(path.name)} cannot be imported", where=where, frames=frames)
 
 

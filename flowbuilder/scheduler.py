@@ -6,11 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
-from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
+from types import TracebackType
+from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 import anyio
 import pluggy
@@ -35,9 +33,10 @@ from flowbuilder.errors import (
     listed,
     shown_value,
 )
+from flowbuilder.handle import Handle
 from flowbuilder.host import make_host, policies_of
+from flowbuilder.loop_thread import LoopThread
 from flowbuilder.plan.plan import Plan
-from flowbuilder.results import RunResult, Status
 from flowbuilder.runner import (
     Backend,
     checked_backend,
@@ -47,9 +46,11 @@ from flowbuilder.runner import (
     refuse_unknown,
     run_info,
 )
+from flowbuilder.stats import SchedulerStats, stats_of
 
 R = TypeVar("R")
 MOST_AT_ONCE = 100_000
+LEFT_BY_ERROR = "its scheduler was left by an error"
 
 
 class SubmitWords(TypedDict, total=False):
@@ -61,80 +62,6 @@ class SubmitWords(TypedDict, total=False):
     overrides: Mapping[Any, Any] | None
     registry: Registry | None
     seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceUse:
-    """How much of a resource is held now, and on average since the scheduler started."""
-
-    capacity: int
-    held: int
-    average: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerStats:
-    """Counts of runs, and how the steps of all of them fared.
-
-    ``steps_started`` counts attempts, items one by one; ``throughput`` is those in a second;
-    ``mean_wait`` and ``longest_wait`` are the seconds from ready to started.
-    """
-
-    submitted: int
-    running: int
-    finished: int
-    failed: int
-    cancelled: int
-    steps_started: int
-    throughput: float
-    mean_wait: float
-    longest_wait: float
-    resources: Mapping[str, ResourceUse]
-
-
-class Handle(Generic[R]):
-    """One submitted run."""
-
-    def __init__(self, conduct: Conduct) -> None:
-        self._conduct = conduct
-
-    @property
-    def run_id(self) -> str:
-        """The id of the run."""
-        return self._conduct.info.run_id
-
-    @property
-    def workflow(self) -> str:
-        """The name of its workflow."""
-        return self._conduct.info.workflow
-
-    @property
-    def status(self) -> str:
-        """Where it is: "waiting" for what it holds, "running", or the status it ended with."""
-        if self._conduct.over.is_set():
-            return str(self._conduct.result.status)
-        return "running" if self._conduct.run is not None else "waiting"
-
-    async def wait(self) -> RunResult[R]:
-        """Return the result when the run has ended; who is cancelled meanwhile only stops waiting."""
-        await self._conduct.finished.wait()
-        return self._conduct.result
-
-    def wait_sync(self, timeout: float | None = None) -> RunResult[R]:
-        """Do the same in a program without a loop, for at most ``timeout`` seconds.
-
-        Raises:
-            TimeoutError: when the run has not ended by then; it goes on.
-            InsideLoopError: inside a running event loop, which it would block.
-        """
-        refuse_running_loop("wait_sync", "handle.wait")
-        if not self._conduct.over.wait(timeout):
-            raise TimeoutError(f"{self.workflow} has not ended after {timeout} s")
-        return self._conduct.result
-
-    def cancel(self, reason: str = "its handle was cancelled") -> None:
-        """Cancel the run; from any thread. It is over when ``wait`` returns."""
-        self._conduct.stop(reason)
 
 
 class WorkflowScheduler:
@@ -176,10 +103,8 @@ class WorkflowScheduler:
         self._backend = checked_backend(backend)
         self._driver: Driver | None = None
         self._group: TaskGroup
-        self._thread: threading.Thread | None = None
+        self._thread: LoopThread
         self._loop_thread = 0
-        self._leave: Callable[[], object] = lambda: None
-        self._failure: BaseException | None = None
         self._started = 0.0
 
     # Being there.
@@ -199,7 +124,7 @@ class WorkflowScheduler:
     ) -> bool | None:
         driver = self._entered()
         if error is not None:
-            driver.stop_all("its scheduler was left by an error")
+            driver.stop_all(LEFT_BY_ERROR)
         driver.close()
         try:
             return await self._group.__aexit__(kind, error, trace)
@@ -227,45 +152,17 @@ class WorkflowScheduler:
         except InsideLoopError as error:
             error.hint = "use: async with WorkflowScheduler(...)"
             raise
-        ready: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run_loop, args=(ready,), name="flowbuilder-scheduler")
-        self._thread.start()
-        ready.result()
+        self._thread = LoopThread(self, self._backend)
+        self._thread.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        driver, thread = self._entered(), self._thread
-        assert thread is not None
+        driver = self._entered()
         if error is not None:
-            driver.stop_all("its scheduler was left by an error")
-        with suppress(RuntimeError):  # the loop has ended already: it failed
-            self._leave()
-        try:
-            thread.join()
-        except BaseException:  # Ctrl-C
-            driver.stop_all("its scheduler was left by an error")
-            thread.join()
-            raise
-        if self._failure is not None:
-            raise self._failure
-
-    def _run_loop(self, ready: Future[None]) -> None:
-        try:
-            anyio.run(self._stay, ready, backend=self._backend)
-        except BaseException as error:  # raised where the block is entered or left, not in this thread
-            if ready.done():
-                self._failure = error
-            else:
-                ready.set_exception(error)
-
-    async def _stay(self, ready: Future[None]) -> None:
-        left = anyio.Event()
-        async with self:
-            self._leave = lambda: self._entered().call_soon(left.set)
-            ready.set_result(None)
-            await left.wait()
+            driver.stop_all(LEFT_BY_ERROR)
+        self._thread.leave(lambda: driver.stop_all(LEFT_BY_ERROR))
 
     def _refuse_again(self) -> None:
         if self._driver is not None:
@@ -351,25 +248,7 @@ class WorkflowScheduler:
 
     def stats(self) -> SchedulerStats:
         """Return counts of runs and steps, how long steps waited, and how resources are used."""
-        counts = self._entered().counts()
-        elapsed = max(time.monotonic() - self._started, 1e-9)
-        return SchedulerStats(
-            submitted=counts.submitted,
-            running=counts.running,
-            finished=sum(counts.ended.values()),
-            failed=counts.ended.get(Status.FAILED, 0) + counts.ended.get(Status.TIMED_OUT, 0),
-            cancelled=counts.ended.get(Status.CANCELLED, 0),
-            steps_started=counts.starts,
-            throughput=counts.starts / elapsed,
-            mean_wait=counts.waited / max(counts.starts, 1),
-            longest_wait=counts.longest_wait,
-            resources=MappingProxyType(
-                {
-                    name: ResourceUse(capacity=limit.capacity, held=limit.held, average=limit.used / elapsed)
-                    for name, limit in counts.resources.items()
-                }
-            ),
-        )
+        return stats_of(self._entered().counts(), time.monotonic() - self._started)
 
 
 def _closed() -> SchedulerClosedError:

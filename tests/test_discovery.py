@@ -22,7 +22,7 @@ from flowbuilder.discovery import (
     install_finder,
     runnable,
 )
-from flowbuilder.errors import CollectError, DuplicateNameError
+from flowbuilder.errors import CollectError, DefinitionError, DuplicateNameError
 
 STEP = "from flowbuilder import step, workflow\n@step\ndef rows(): return 1\n"
 
@@ -282,6 +282,14 @@ def test_relative_paths_are_taken_from_the_current_folder(folder: Path, monkeypa
 
 
 # What cannot be imported.
+
+
+def test_a_definition_refused_without_a_place_gets_its_line(folder: Path) -> None:
+    file = written(folder, "flow_bad.py", "from flowbuilder import Retry\n\nRetry(2, on=())\n")
+    with pytest.raises(DefinitionError, match=r"^Retry\(on=…\) takes exception types") as caught:
+        collected(file, folder)
+
+    assert str(caught.value.where) == f"{file}:3"
 
 
 def test_an_import_error_shows_the_users_own_frames(folder: Path) -> None:

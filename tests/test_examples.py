@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -9,6 +10,7 @@ import subprocess
 import symtable
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +29,7 @@ from flowbuilder import run
 from flowbuilder.testing import FlowTester, Outcome
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+SEATTLE = EXAMPLES / "data" / "seattle-weather.csv"
 GRAPHS = sorted((EXAMPLES / "data").glob("*.json"))
 
 SAMPLE = '''\
@@ -309,6 +312,37 @@ def test_the_weather_is_summed_up_by_year(flowtester: FlowTester) -> None:
         "2014     1233 mm on 150 days   35.6 °C on 2014/08/11",
         "2015     1139 mm on 144 days   35.0 °C on 2015/07/19",
     ]
+
+
+# The nightly.
+
+
+def test_a_night_s_work_shares_the_gpu_and_the_database(flowtester: FlowTester) -> None:
+    with SEATTLE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    months: Counter[str] = Counter()
+    for row in rows:
+        months[row["date"][:7]] += round(float(row["precipitation"]) * 10)
+    (month, rain), *_ = months.most_common(1)
+    outcome = example(flowtester, "flow_nightly.py", "--resource", "gpu=1", "--resource", "db=2")
+
+    outcome.assert_counts(succeeded=8)
+    values = {run.workflow: run.value for run in outcome.recorder.runs}
+    last = float(rows[-1]["temp_max"])
+    assert values["forecast"] == f"{last:.1f} °C, give or take 2.2 °C, by the mean of the last 1 of {len(rows)} days"
+    assert values["archive"] == (
+        f"{len(rows)} days in nightly.sqlite, the wettest month {month} with {rain / 10:.1f} mm"
+    )
+    assert values["outliers"].startswith("2014/04/30  27.8 °C, usually 15.0 °C\n")
+    order = [run.workflow for run in outcome.recorder.runs if run.workflow != "archive"]
+    assert order == ["forecast", "outliers"]
+
+
+def test_a_night_s_work_says_what_it_needs(flowtester: FlowTester) -> None:
+    outcome = example(flowtester, "flow_nightly.py", "--resource", "db=2")
+
+    assert outcome.exit_code == 4
+    assert "hint: say how much there is: --resource gpu=1" in outcome.stderr
 
 
 # The replay.

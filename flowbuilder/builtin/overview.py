@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flowbuilder import Plan, Terminal
 from flowbuilder.builtin.wording import amounts_of, counted
 from flowbuilder.errors import shown
+from flowbuilder.terminal import columns
 
 NAMED = 10
 
@@ -16,15 +17,17 @@ def print_overview(terminal: Terminal, plans: Sequence[Plan]) -> None:
     steps = counted(sum(len(plan.steps) for plan in plans), "step")
     terminal.print(f"\n{counted(len(plans), 'workflow')}, {steps}", style="bold")
     for plan in plans[:NAMED]:
-        terminal.print(f"  {shown(plan.name)}: {', '.join(_facts(plan))}")
+        terminal.print(_line(plan, terminal.width))
     if len(plans) > NAMED:
         terminal.print(f"  … and {len(plans) - NAMED:,} more", style="dim")
     terminal.print()
 
 
-def _facts(plan: Plan) -> list[str]:
+def _line(plan: Plan, width: int) -> str:
+    """Return the line of one workflow, with as much about it as fits."""
     workflow = plan.workflow
     facts = [counted(len(plan.steps), "step")]
     facts += [f"priority {workflow.priority}"] if workflow.priority else []
     facts += [f"holds {amounts_of(workflow.resources)}"] if workflow.resources else []
-    return facts
+    lines = [f"  {shown(plan.name)}: {', '.join(facts[:count])}" for count in range(len(facts), 0, -1)]
+    return next((line for line in lines if columns(line) <= width), lines[-1])

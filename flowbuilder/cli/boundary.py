@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +26,7 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except FlowBuilderError as error:
-        say(f"error: {error}")
+        say(f"error: {_near(str(error))}")
         return error.exit_code
     except click.ClickException as error:
         say(_usage(error))
@@ -37,6 +39,13 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     return code if isinstance(code, int) else SUCCESS
 
 
+def _near(text: str) -> str:
+    """Return text with its places, ``file:line``, named from the working directory where they are below it."""
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        text = re.sub(rf"{re.escape(str(Path.cwd()))}{os.sep}(?=[^\s:()]+(?::\d|\)))", "", text)
+    return text
+
+
 def _unexpected(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError) and reader_is_gone():
         return SUCCESS  # whoever reads the output has read enough, as in "| head -1"
@@ -45,14 +54,14 @@ def _unexpected(error: BaseException) -> int:
         return USAGE
     from traceback import format_exception
 
-    own = _lines_of_a_plugin(error.__traceback__)
+    own = lines_of_a_plugin(error.__traceback__)
     say("".join(format_exception(type(error), error, own or error.__traceback__)).rstrip())
     whose = "a bug of a plugin, in" if own else "a bug of FlowBuilder or of a plugin; please report it with"
     say(f"internal error: {whose} the lines above")
     return INTERNAL
 
 
-def _lines_of_a_plugin(lines: TracebackType | None) -> TracebackType | None:
+def lines_of_a_plugin(lines: TracebackType | None) -> TracebackType | None:
     """Return what of a traceback is a plugin's own, where a hook of it was called last."""
     import pluggy
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from flowbuilder.cli.boundary import lines_of_a_plugin
 from flowbuilder.cli.extending import call_one
 from flowbuilder.cli.output import say
 from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition
@@ -141,7 +142,8 @@ class Collector:
         except (FlowBuilderError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a plugin reads a file of its user, and may raise anything over it
-            frames = "".join(traceback.format_exception(error)).rstrip()
+            own = lines_of_a_plugin(error.__traceback__)
+            frames = "".join(traceback.format_exception(type(error), error, own)).rstrip()
             raise CollectError(
                 f"a plugin cannot collect {shown_value(path.name)}", where=str(path), frames=frames
             ) from error

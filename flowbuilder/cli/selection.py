@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from flowbuilder.cli.collecting import Found
 from flowbuilder.cli.expression import parse_expression
@@ -43,9 +43,15 @@ class Choice:
             raise _nothing(found)
         chosen = [one for one in named.values() if self._holds(one)]
         if not chosen:
-            names = listed(one.name for one in named.values())
-            raise NothingToDoError(f"no workflow is chosen by {self._words}", allowed=names)
+            raise self._none(named.values())
         return sorted(chosen, key=lambda one: -one.priority)
+
+    def _none(self, workflows: Collection[WorkflowDefinition]) -> NothingToDoError:
+        names = listed(one.name for one in workflows)
+        if self._tags is not None:
+            tags = listed(sorted(frozenset[str]().union(*map(tags_of, workflows))))
+            names += f" · {f'tags {tags}' if tags else 'no tags'}"
+        return NothingToDoError(f"no workflow is chosen by {self._words}", allowed=names)
 
     def _holds(self, workflow: WorkflowDefinition) -> bool:
         name, tags = workflow.name.casefold(), tags_of(workflow)

@@ -119,10 +119,17 @@ class Conduct:
         return is_named and self.run is not None and not self.over.is_set()
 
     def _give_back(self) -> None:
-        if self._needs and not self._holding.is_closed:
-            with self._engine.lock:
-                self._engine.holders.release(self._holding, self._needs)
-            self._engine.wake_lanes()
+        if not self._needs or self._holding.is_closed or self.run is None:
+            return
+        with self._engine.lock:
+            if self.run.state.overdue:
+                self.run.state.when_left = self._release
+            else:
+                self._release()
+        self._engine.wake_lanes()
+
+    def _release(self) -> None:
+        self._engine.holders.release(self._holding, self._needs)
 
     def _overran(self) -> None:
         if self.run is not None and not self.run.state.is_stopping:

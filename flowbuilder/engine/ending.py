@@ -171,6 +171,8 @@ class Ending:
     def _body_ended(self, attempt: Attempt) -> None:
         """A body that was given up has really ended: its result is dropped and its slot comes back."""
         del self._state.overdue[id(attempt)]
+        if not self._state.overdue and self._state.when_left:
+            self._state.when_left()
         unit = attempt.unit
         self._schedule.release(unit)
         if self._schedule.state(unit) is State.WAITING and self._state.tries.get(unit) == attempt.number:

@@ -63,7 +63,7 @@ class Limit:
     def awaken(self) -> Iterator[Line]:
         """Yield, no longer parked, the best line of each lane and amount that fits the free capacity."""
         for place, parked in list(self._parked.items()):
-            if self.held + place[1] <= self.capacity and (line := self._best(parked)) is not None:
+            if self.fits(place[1], is_reserver=False) and (line := self._best(parked)) is not None:
                 line.parked_at = None
                 yield line
             if not parked:

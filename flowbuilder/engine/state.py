@@ -51,7 +51,8 @@ class RunState:
 
     ``tries`` counts the attempts of units that are tried again, ``due`` is when the next one is
     (monotonic seconds), ``current`` has the attempt of each
-    running unit, ``overdue`` those nobody waits for although their bodies still run.
+    running unit, ``overdue`` those nobody waits for although their bodies still run; ``when_left``
+    is called when the last of those has ended.
 
     Args:
         info: what hooks see of the run.
@@ -92,6 +93,7 @@ class RunState:
         self.due: dict[int, float] = {}
         self.current: dict[int, Attempt] = {}
         self.overdue: dict[int, Attempt] = {}
+        self.when_left: Callable[[], None] | None = None
         self.notes: list[str] = []
         self.cancel_reason = ""
         self.is_timed_out = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowbuilder.errors import PlanError, UnknownNameError, Where, shown, shown_value
+from flowbuilder.errors import PlanError, UnknownNameError, Where, listed, shown, shown_value
 from flowbuilder.plan.plan import Plan
 
 
@@ -27,9 +27,21 @@ def check_resources(plan: Plan, capacities: Mapping[str, int]) -> None:
             continue
         needs: Mapping[str, int] = getattr(step.definition, "resources", {})
         if held:
+            _refuse_beside(step.name, step.definition.where, needs, held)
             _check(step.name, step.definition.where, needs, held, "the workflow holds")
         else:
             _check(step.name, step.definition.where, needs, capacities, "there is")
+
+
+def _refuse_beside(name: str, where: Where, needs: Mapping[str, int], held: Mapping[str, int]) -> None:
+    for resource in needs:
+        if resource not in held:
+            raise PlanError(
+                f"{shown_value(name)} needs {shown_value(resource)}, which the workflow does not hold",
+                where=where,
+                allowed=listed(held),
+                hint="inside a workflow that holds resources, its steps have those and no others",
+            )
 
 
 def _check(name: str, where: Where, needs: Mapping[str, int], capacities: Mapping[str, int], there_is: str) -> None:

@@ -284,10 +284,13 @@ def test_what_a_plugin_raises_over_a_file_is_an_error_with_its_frames(tester: Fl
         def flowbuilder_collect_file(path): raise ValueError("no verse")
         """,
     )
-    file = tester.write("poem.txt", "violets")
+    tester.write("poem.txt", "violets")
     outcome = tester.run("run", "-p", "reads", "poem.txt")
     assert outcome.exit_code == 4
-    assert outcome.stderr.startswith(f"error: a plugin cannot collect 'poem.txt' ({file})\n")
+    assert outcome.stderr.startswith(
+        "error: a plugin cannot collect 'poem.txt' (poem.txt)\n"
+        f'Traceback (most recent call last):\n  File "{tester.path / "reads.py"}", line 5'
+    )
     assert outcome.stderr.endswith("ValueError: no verse\n")
 
 

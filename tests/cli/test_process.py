@@ -28,6 +28,27 @@ async def waits():
 def never():
     pass
 """
+HOLDING = """
+import pathlib, anyio
+from flowbuilder import workflow
+
+both = []
+
+async def wait():
+    both.append(1)
+    if len(both) == 2:
+        pathlib.Path("running").touch()
+    await anyio.sleep(60)
+
+@workflow(priority=2, resources={"gpu": 1})
+async def train(): await wait()
+
+@workflow(priority=1, resources={"gpu": 1})
+async def tune(): await wait()
+
+@workflow
+async def beside(): await wait()
+"""
 STUBBORN = """
 import pathlib, time
 from flowbuilder import workflow
@@ -122,6 +143,20 @@ def test_a_signal_ends_the_run_and_those_after_it(tmp_path: Path, number: signal
     assert process.returncode == 2
     assert err == ""
     assert "interrupted; not run: never\n" in out
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_all_workflows_that_run_at_once_and_those_that_wait(
+    tmp_path: Path, number: signal.Signals, backend: str
+) -> None:
+    process = started(tmp_path, HOLDING, ("run", "--all", "--resource", "gpu=1", "--backend", backend))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (2, "")
+    assert "interrupted; not run: tune\n" in out
+    assert f"note: cancelled: {number.name} (train, tune, beside)\n" in out
+    assert "= interrupted: 2 cancelled, 1 skipped in " in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -37,7 +37,8 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
     assert outcome.exit_code == 0, outcome
     assert outcome.stdout.splitlines()[0] == (
         "all=True backend=trio batch_size=4 durations=3 executor=inline fail_fast=True keyword=report"
-        " max_concurrency=2 maxfail=2 policy=fair quiet=1 resources={'db': 4, 'gpu': 1} schedule=batches step_timeout=5.0"
+        " max_concurrency=2 maxfail=2 policy=fair quiet=1 resources={'db': 4, 'gpu': 1} schedule=batches"
+        " step_timeout=5.0"
     )
 
 
@@ -78,15 +79,17 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
 )
 def test_a_wrong_value_is_refused_with_its_key_and_line(tester: FlowTester, text: str, message: str) -> None:
     file = settings(tester, text)
-    expected = message.replace("{folder}", str(Path(file).parent)).format(file)
+    expected = message.replace("{folder}", str(Path(file).parent)).format("pyproject.toml")
     assert error_of(tester.run("list")) == f"tool.flowbuilder.{expected}"
 
 
 @pytest.mark.parametrize("key", ["max-concurency", "max_concurrency"])
 def test_an_unknown_key_is_refused_with_the_nearest(tester: FlowTester, key: str) -> None:
-    file = settings(tester, f"{key} = 3")
+    settings(tester, f"{key} = 3")
     message = error_of(tester.run("run"))
-    assert message.startswith(f"tool.flowbuilder.{key} is no setting ({file}:2)\n  allowed: all, backend, batch-size,")
+    assert message.startswith(
+        f"tool.flowbuilder.{key} is no setting (pyproject.toml:2)\n  allowed: all, backend, batch-size,"
+    )
     assert message.endswith("\n  hint: did you mean 'max-concurrency'?")
 
 
@@ -104,9 +107,8 @@ def test_an_unknown_key_is_refused_with_the_nearest(tester: FlowTester, key: str
     ],
 )
 def test_a_broken_file_is_refused_with_its_place(tester: FlowTester, content: bytes, message: str) -> None:
-    file = tester.path / "pyproject.toml"
-    file.write_bytes(content)
-    assert error_of(tester.run("run")) == message.format(file)
+    (tester.path / "pyproject.toml").write_bytes(content)
+    assert error_of(tester.run("run")) == message.format("pyproject.toml")
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tester: FlowTester) -> None:

@@ -320,6 +320,14 @@ def test_nothing_of_the_process_lane_is_loaded_unless_a_step_asks_for_it() -> No
     assert done.stdout.split() == []
 
 
+@pytest.mark.usefixtures("unmeasured")
+def test_a_worker_loads_nothing_that_it_seldom_needs() -> None:
+    heavy = {"networkx", "rich", "click", "anyio", "msgspec", "asyncio", "multiprocessing", "tempfile", "hashlib"}
+    program = f"import sys, flowbuilder.engine.worker; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.split() == []
+
+
 def test_many_runs_with_workers_leave_no_file_descriptor_open(collect: Collect) -> None:
     flows = collect("""
         import os

@@ -17,7 +17,7 @@ from flowbuilder.cli.scheduling import config_of, make_scheduler
 from flowbuilder.cli.selection import refuse_several
 from flowbuilder.cli.session import Session, session
 from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.engine.execute import Stop, alone
+from flowbuilder.engine.execute import Stop
 from flowbuilder.errors import SettingsError, listed
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import FAILURES, RunResult, Status
@@ -79,11 +79,8 @@ def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:
     scheduler, stop = make_scheduler(plans, work), Stop()
     configs = [config_of(plan, work) for plan in plans]
     see_through = partial(_see_through, scheduler, list(zip(plans, configs, strict=True)), stop, results)
-    try:
-        with stopped_by_signals(stop):
-            anyio.run(see_through, backend=work.settings.options["backend"])
-    except BaseExceptionGroup as several:
-        raise alone(several) from None
+    with stopped_by_signals(stop):
+        anyio.run(see_through, backend=work.settings.options["backend"])
     _say_not_run("interrupted" if stop.reason else "stopped by a failure", results, work)
     return bool(stop.reason)
 
