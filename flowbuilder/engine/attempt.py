@@ -35,7 +35,7 @@ class Arguments(Protocol):
         """Return what a mapped step is mapped over."""
 
     def begin(self, attempt: Attempt) -> None:
-        """Tell that the body is about to be called, unless ``take`` has told it."""
+        """Tell that the condition of a step holds, and its body is about to be called."""
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""
@@ -177,7 +177,7 @@ class Attempt:
     # The pieces of an execution.
 
     def _wanted(self) -> Any:
-        """Ask the condition of a first attempt, and tell the start where it holds."""
+        """Ask the condition of a step, and tell the start where it holds."""
         predicate: Any = getattr(self.step.definition, "when", None)
         return self._begun(predicate(**self._arguments_beside(self.step.when)))
 

@@ -30,12 +30,14 @@ class Run:
         self._ending = Ending(state)
         self.settle = self._ending.settle
         self._wiring = state.wiring
+        self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
 
     # What attempts ask, from any thread, without the lock.
 
     def begin(self, attempt: Attempt) -> None:
-        """Tell the start of a step whose condition holds."""
+        """Tell the start of a step whose condition holds, which is not asked again."""
+        self._wanted.add(attempt.unit)
         self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
 
     def is_over(self, attempt: Attempt) -> bool:
@@ -66,7 +68,7 @@ class Run:
         if step.each and parent < 0:
             attempt.phase = "expand"
             return attempt
-        if number == 1 and step_unit in self._wiring.shape.conditional:
+        if step_unit in self._wiring.shape.conditional and unit not in self._wanted:
             # Its start is told when its condition holds.
             attempt.is_conditional, attempt.has_begun = True, False
         elif self._hears_start:
