@@ -49,7 +49,7 @@ OWN_WORDS = {
 MADE_FOR_YOU = ("Attempt", "Call", "FlowTester", "Lane", "Source", "Terminal")
 # What the engine asks of its own objects, and nobody else needs.
 INTERNAL = {
-    "Attempt": ("arguments", "leave", "start_clock", "is_left"),
+    "Attempt": ("arguments", "leave", "is_left"),
     "ParallelConfig": ("over",),
     "Registry": ("at", "forget", "keep", "written_in", "step", "workflow", "provider"),
     "Terminal": ("move_to", "pass_on", "put"),

@@ -139,6 +139,8 @@ def make_run_plan(
     known = default_registry if registry is None else registry
     options = PlanOptions(executors=frozenset(factories(host)), plugins=modules_of(host))
     plan = known.plan(workflow, params, overrides, options)
+    # Made now, so that every run of the plan finds it.
+    _ = plan.shape, plan.resources
     host.hook.flowbuilder_plan(plan=plan)
     return plan
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 NARROWEST, USUAL_WIDTH, WIDEST = 20, 80, 1_000
 # What reports draw with, for streams that cannot show it.
-PLAIN = str.maketrans({"…": "...", "·": "-", "›": ">", "├": "|", "└": "`", "─": "-", "│": "|", "━": "-", "╸": "-", "╺": " "})
+PLAIN = str.maketrans(
+    {"…": "...", "·": "-", "›": ">", "├": "|", "└": "`", "─": "-", "│": "|", "━": "-", "╸": "-", "╺": " "}
+)
 ATTRIBUTES = frozenset({"bold", "dim", "underline", "italic", "reverse"})
 
 

@@ -93,7 +93,7 @@ class _Activities:
             return f"its next attempt in {max(due - self._now, 0):.1f} s" if due else "its overdue thread to end"
         if now is not State.PENDING or run.schedule.parent(unit) >= 0:
             return ""
-        index = run.state.wiring.index
+        index = run.state.wiring.shape.index
         names = [n for n in run.state.step_of(unit).upstream if run.schedule.state(index[n]) < State.SUCCESS]
         return f"step {', '.join(names)}" if names else "its batch"
 

@@ -7,11 +7,11 @@ not at all that waits.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs
-from flowbuilder.engine.policies import Policy, Waiting
+from flowbuilder.engine.policies import Policy
 
 PATIENCE = 200  # starts of others that a request sees before it reserves what it needs
 
@@ -72,8 +72,7 @@ class Admission:
         if self._slots_for[lane]:
             self._count(self._clock() - since)
         self.policy.started(key)
-        line.parked_at = None
-        self._list(line)
+        self._list_again(line)
         if line.needs:
             self._granted(line)
         if self._aging:
@@ -105,12 +104,12 @@ class Admission:
         heads = self._heads[lane]
         while heads:
             entry, line = heads[0]
-            if line.listed is not entry or line.head() is not entry:
+            if line.listed is not entry or entry[2].is_closed:
                 heappop(heads)
                 if line.listed is entry:
                     self._list(line)
                 continue
-            blocker = line.blocker(is_reserver=False)
+            blocker = line.blocker(is_reserver=False) if line.needs else None
             if blocker is None:
                 return line
             heappop(heads)
@@ -137,6 +136,19 @@ class Admission:
         head = line.listed = line.head()
         if head is not None:
             heappush(self._heads[line.lane], (head, line))
+
+    def _list_again(self, line: Line) -> None:
+        """List a line whose best unit was taken by its next."""
+        heads = self._heads[line.lane]
+        line.parked_at = None
+        if not heads or heads[0][1] is not line:
+            self._list(line)
+            return
+        head = line.listed = line.head()
+        if head is None:
+            heappop(heads)
+        else:
+            heapreplace(heads, (head, line))
 
     def hold(self, lane: int, needs: Needs) -> None:
         """Count a slot and what goes with it as held, whether or not there is one."""
@@ -199,12 +211,11 @@ class Admission:
 
     # Called by shares.
 
-    def enqueue(self, share: Closable, line: Line, unit: int, waiting: Waiting) -> None:
-        """Let a unit wait in a line."""
-        entry: Entry = (self.policy.key(waiting), self._order, share, unit, self.starts, self._clock())
+    def enqueue(self, share: Closable, line: Line, unit: int, key: Any) -> None:
+        """Let a unit wait in a line, at the place that its policy's key gives it."""
+        entry: Entry = (key, self._order, share, unit, self.starts, self._clock())
         self._order += 1
-        line.add(entry)
-        if line.head() is entry:
+        if line.add(entry):
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.
             line.parked_at = None
             self._list(line)

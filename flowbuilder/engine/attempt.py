@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from typing import Any, Protocol
 
+from flowbuilder.declare.retry import NO_RETRY
 from flowbuilder.declare.signature import default_of
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
@@ -34,7 +35,7 @@ class Arguments(Protocol):
         """Return what a mapped step is mapped over."""
 
     def begin(self, attempt: Attempt) -> None:
-        """Tell that the body is about to be called, unless ``take`` has told it."""
+        """Tell that the condition of a step holds, and its body is about to be called."""
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""
@@ -50,15 +51,26 @@ class DeadlinePassedError(Exception):
 class Attempt:
     """One try of one unit, from ``take`` to ``done``.
 
-    ``status`` is None until it ended; PASSED for a false ``when`` is told by ``passed``.
+    ``status`` is None until it ended; ``passed`` says that its ``when`` was false, which only an
+    attempt that ``is_conditional`` asks.
     ``number`` counts from 1. ``overdue`` is set by the run when the deadline of a body that cannot
     be interrupted has passed.
     """
 
-    __slots__ = (
-        "_rest", "deadline", "error", "info", "number", "overdue", "passed", "phase",
-        "sections", "source", "started", "status", "step", "timeout", "unit", "value",
-    )  # fmt: skip
+    # Most attempts never differ from these, and so do not carry them.
+    timeout: float | None = None
+    deadline: float | None = None
+    status: Status | None = None
+    value: Any = None
+    error: BaseException | None = None
+    sections: tuple[Section, ...] = ()
+    is_conditional = False
+    has_begun = True
+    is_worth_another = False
+    passed = False
+    overdue = False
+    phase = "body"
+    _rest: Rest | None = None
 
     def __init__(self, source: Arguments, unit: int, step: PlannedStep, info: StepInfo, number: int) -> None:
         self.source = source
@@ -66,17 +78,7 @@ class Attempt:
         self.step = step
         self.info = info
         self.number = number
-        self.timeout: float | None = None
-        self.deadline: float | None = None
-        self.started = 0.0
-        self.status: Status | None = None
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.sections: tuple[Section, ...] = ()
-        self.passed = False
-        self.overdue = False
-        self.phase = "body"
-        self._rest: Rest | None = None
+        self.started = time.monotonic()
 
     @property
     def context(self) -> Context:
@@ -105,12 +107,11 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = self._rescue()
-            elif self._wanted():
-                self.source.begin(self)
+            elif not self.is_conditional or self._wanted():
                 self.value = self._called(invoke)
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
-            self._failed(error)
+            self.fail(error)
 
     async def execute_async(self) -> None:
         """Execute an async body in this coroutine."""
@@ -120,25 +121,25 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = await _awaited(self._rescue())
-            elif await _awaited(self._wanted()):
-                self.source.begin(self)
+            elif not self.is_conditional or await self._wanted_async():
                 self.value = await self._called_async()
-            else:
-                self.passed = True
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
-            self._failed(error)
+            self.fail(error)
         finally:
             current.reset(token)
 
-    def _failed(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note what the body raised. It is user code that is asked here, so never under the engine's lock."""
         self.error = error
         if isinstance(error, DeadlinePassedError):
             self.timed_out()
-        elif isinstance(error, StepCancelledError) and self.source.is_over(self):
-            self.status = Status.CANCELLED
-        else:
-            self.status = Status.FAILED
+            return
+        is_cancelled = isinstance(error, StepCancelledError) and self.source.is_over(self)
+        self.status = Status.CANCELLED if is_cancelled else Status.FAILED
+        retries = getattr(self.step.definition, "retries", NO_RETRY)
+        self.is_worth_another = retries.wants(error, self.number)
+        self._note(error)
 
     def cancelled(self) -> None:
         """Note that the engine cancelled this attempt, whatever the body made of it."""
@@ -146,6 +147,13 @@ class Attempt:
         self.value = None
         if not isinstance(self.error, StepCancelledError):
             self.error = StepCancelledError(f"{self.info.name} was cancelled")
+            self._note(self.error)
+
+    def _note(self, error: BaseException) -> None:
+        note = f"step {self.info.name}, attempt {self.number}, run {self.source.info.run_id}"
+        notes = getattr(error, "__notes__", [])
+        if isinstance(notes, list) and note not in notes:
+            error.add_note(note)
 
     @property
     def is_left(self) -> bool:
@@ -164,16 +172,26 @@ class Attempt:
         self.error = StepTimeoutError(self.info.name, self.timeout or 0.0, note)
         self.error.__context__ = cause
         self.status = Status.TIMED_OUT
+        self._note(self.error)
 
     # The pieces of an execution.
 
     def _wanted(self) -> Any:
-        predicate = getattr(self.step.definition, "when", None)
-        if predicate is None or self.number > 1:
-            return True
-        wanted = predicate(**self._arguments_beside(self.step.when))
-        if not hasattr(wanted, "__await__"):
-            self.passed = not wanted
+        """Ask the condition of a step, and tell the start where it holds."""
+        predicate: Any = getattr(self.step.definition, "when", None)
+        return self._begun(predicate(**self._arguments_beside(self.step.when)))
+
+    async def _wanted_async(self) -> Any:
+        predicate: Any = getattr(self.step.definition, "when", None)
+        return self._begun(await _awaited(predicate(**self._arguments_beside(self.step.when))))
+
+    def _begun(self, wanted: Any) -> Any:
+        self.passed = not wanted
+        if wanted:
+            if self.source.is_over(self):
+                raise StepCancelledError(f"{self.info.name} was cancelled")
+            self.has_begun = True
+            self.source.begin(self)
         return wanted
 
     def _rescue(self) -> Any:
@@ -182,7 +200,7 @@ class Attempt:
 
     def _called(self, invoke: Invoke | None) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        kwargs = self.arguments(self.step.bindings)
+        kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
         if not self.source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
         call, wrappers = self._wrapped(kwargs)
@@ -192,15 +210,15 @@ class Attempt:
             self.sections = call.sections
 
     async def _called_async(self) -> Any:
-        fn: Callable[..., Awaitable[Any]] = self.step.definition.fn  # type: ignore[assignment]  # as above
-        kwargs = self.arguments(self.step.bindings)
-        if not self.source.wrappers:
-            return await self._awaited_body(fn(**kwargs))
-        call, wrappers = self._wrapped(kwargs)
-        try:
-            return await wrappers.around_async(lambda: self._awaited_body(fn(**kwargs)))
-        finally:
-            self.sections = call.sections
+        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
+        kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
+        if self.source.wrappers:
+            call, wrappers = self._wrapped(kwargs)
+            try:
+                return await wrappers.around_async(lambda: self._awaited_body(fn(**kwargs)))
+            finally:
+                self.sections = call.sections
+        return await self._awaited_body(fn(**kwargs))
 
     async def _awaited_body(self, body: Any) -> Any:
         if not hasattr(body, "send"):
@@ -235,10 +253,6 @@ class Attempt:
         fn: Any = self.step.definition.fn
         left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
         return found | {name: default_of(fn, name) for name in left_out}
-
-    def start_clock(self) -> None:
-        """Note when the attempt started: seconds of the monotonic clock."""
-        self.started = time.monotonic()
 
 
 CONTEXT: Any = object()

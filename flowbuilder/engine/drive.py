@@ -18,6 +18,8 @@ from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.context import install_log_records
 from flowbuilder.engine.engine import Engine, Limits
+from flowbuilder.engine.forecast import forecast_of
+from flowbuilder.engine.history import History
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.outcome import TOO_MANY_FAILED
@@ -56,6 +58,8 @@ class Driver:
         self._group: TaskGroup
         self._conducts: dict[Conduct, None] = {}
         self._new: deque[Conduct] = deque()
+        self._history = History()
+        self._looks_ahead = getattr(limits.policy, "looks_ahead", True)
         self._submitted = 0
         self._ended: Counter[Status] = Counter()
         self.is_closing = False
@@ -96,7 +100,8 @@ class Driver:
         of_all, own = self._engine.admission.limit, info.config.max_concurrency
         # A limit that is no tighter than the one of all runs needs no counting.
         limit = own if own is not None and (of_all is None or own < of_all) else None
-        share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit)
+        forecast = forecast_of(info.plan, self._history.durations(info.workflow)) if self._looks_ahead else None
+        share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit, forecast=forecast)
         conduct = Conduct(self._engine, info, share, without_loop(variables), self._wakeup.call_soon)
         self._conducts[conduct] = None
         self._new.append(conduct)
@@ -138,6 +143,8 @@ class Driver:
         try:
             await conduct.see_through()
             self._ended[conduct.result.status] += 1
+            if self._looks_ahead:
+                self._history.note(conduct.result)
         finally:
             del self._conducts[conduct]
             # Last: whoever hears of the end finds it counted.
@@ -179,7 +186,7 @@ class Driver:
         if error is None:
             self._engine.prepare(attempt)
             return
-        attempt.error, attempt.status = error, Status.FAILED
+        attempt.fail(error)
         self._engine.done(attempt)
 
     def _note(self, sentence: str) -> None:

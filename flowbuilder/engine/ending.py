@@ -34,21 +34,23 @@ class Ending:
             # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
             if attempt.deadline is not None and time.monotonic() > attempt.deadline and attempt.status in _BY_ITSELF:
                 attempt.timed_out()
-            self._settle(attempt)
-        self.digest()
+            if attempt.status is Status.CANCELLED and not attempt.has_begun:
+                self._schedule.drop(attempt.unit)
+            elif attempt.status is not Status.SUCCESS:
+                self._settle_failure(attempt)
+            elif attempt.phase == "expand":
+                self._expand(attempt)
+            elif attempt.passed:
+                self._pass(attempt.unit)
+            else:
+                self._succeed(attempt)
+        if self._schedule.news:
+            self.digest()
 
-    def _settle(self, attempt: Attempt) -> None:
-        unit = attempt.unit
-        if attempt.phase == "expand" and attempt.status is Status.SUCCESS:
-            self._expand(attempt)
-        elif attempt.passed:
-            self._records.skip(unit, "its when was false")
-            self._tell_skip(unit)
-            self._schedule.skip(unit)
-        elif attempt.status is Status.SUCCESS:
-            self._succeed(attempt)
-        else:
-            self._settle_failure(attempt)
+    def _pass(self, unit: int) -> None:
+        self._records.skip(unit, "its when was false")
+        self._tell_skip(unit)
+        self._schedule.skip(unit)
 
     def _succeed(self, attempt: Attempt) -> None:
         self._values.keep(attempt.unit, attempt.value)
@@ -60,13 +62,20 @@ class Ending:
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
         definition = attempt.step.definition
         is_final = attempt.status is Status.CANCELLED or self._state.is_stopping or attempt.phase != "body"
-        retries = getattr(definition, "retries", None)
-        if retries and not is_final and attempt.error and retries.wants(attempt.error, attempt.number):
+        if not is_final and self._is_worth_another(attempt):
             self._retry(attempt, held=held)
         elif is_final or getattr(definition, "on_error", "fail") == "fail":
             self._fail(attempt, held=held)
         else:
             self._rescue(attempt, held=held)
+
+    def _is_worth_another(self, attempt: Attempt) -> bool:
+        if attempt.status is not Status.TIMED_OUT:
+            return attempt.is_worth_another
+        # Asked when the plan was made: here the lock is held, and no class of the user's may be asked.
+        parent = self._schedule.parent(attempt.unit)
+        step = attempt.unit if parent < 0 else parent
+        return attempt.number <= self._state.wiring.shape.timeouts_retried.get(step, 0)
 
     def _retry(self, attempt: Attempt, *, held: bool) -> None:
         unit, number = attempt.unit, attempt.number

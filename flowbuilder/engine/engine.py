@@ -71,6 +71,8 @@ class Engine:
         self.holders = Holders(self.admission, self.attend)
         self._factories = factories
         self._numbers: dict[str, int] = {}
+        # Lanes that were woken and have not asked for an attempt since.
+        self._woken: set[int] = set()
         self._max_concurrency = limits.max_concurrency
         self._failures_left = limits.max_failures
         self.stop_all: Callable[[], None] = lambda: None
@@ -103,8 +105,9 @@ class Engine:
         Where more could start, lanes are woken for one more worker each.
         """
         with self.lock:
+            self._woken.discard(lane)
             attempt = self._next(lane)
-            wake = self._lanes_with_work() if attempt is not None else ()
+            wake = self._lanes_to_wake() if attempt is not None else ()
         self._wake(wake)
         return attempt
 
@@ -113,19 +116,23 @@ class Engine:
         with self.lock:
             self._settle(attempt)
             following = self._next(lane) if lane is not None else None
-            wake = self._lanes_with_work()
-        self._wake(wake)
+            wake = self._lanes_to_wake()
+        if wake:
+            self._wake(wake)
         return following
 
     def _settle(self, attempt: Attempt) -> None:
         run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
-        if run.settle(attempt):
+        run.settle(attempt)
+        if run.wants_attention:
             self.attend(run.attend)
 
     def look(self, lane: int) -> None:
         """Wake a lane if it could start something."""
         with self.lock:
             has_work = self._has_work(lane)
+            if has_work:
+                self._woken.add(lane)
         if has_work:
             self.lanes[lane].wake()
 
@@ -157,7 +164,7 @@ class Engine:
     def wake_lanes(self) -> None:
         """Wake every lane that could start something."""
         with self.lock:
-            wake = self._lanes_with_work()
+            wake = self._lanes_to_wake()
         self._wake(wake)
 
     def prepare(self, attempt: Attempt) -> None:
@@ -170,9 +177,15 @@ class Engine:
     def _has_work(self, lane: int) -> bool:
         return bool(self.prepared[lane]) or self.admission.startable(lane)
 
-    def _lanes_with_work(self) -> Sequence[int]:
-        self.holders.look()
-        return [lane for lane in self.lanes if self._has_work(lane)]
+    def _lanes_to_wake(self) -> Sequence[int]:
+        """Return the lanes that could start something, and are not about to look for it anyway."""
+        if self.holders.waiting:
+            self.holders.look()
+        if len(self._woken) == len(self.lanes):
+            return ()
+        found = [lane for lane in self.lanes if lane not in self._woken and self._has_work(lane)]
+        self._woken.update(found)
+        return found
 
     def _wake(self, lanes: Sequence[int]) -> None:
         """Wake lanes; never under the lock."""

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 from flowbuilder.engine.limits import NO_NEEDS, Needs
-
-
-class Edge(IntEnum):
-    """What a step asks of one upstream step."""
-
-    VALUE = 0  # success
-    SOFT = 1  # success, or skipped by a false `when`: a default takes the value's place, or it only orders
-    ANY = 2  # that it ended
-    ITEMS = 3  # that its items are known: a map of a map
+from flowbuilder.plan.shape import Edges
 
 
 class State(IntEnum):
@@ -36,7 +27,7 @@ class Entry(NamedTuple):
     """One step as the schedule sees it: its lane, its edges as (upstream, edge), mapped or not, what it needs."""
 
     lane: int
-    edges: Sequence[tuple[int, Edge]] = ()
+    edges: Edges = ()
     mapped: bool = False
     needs: Needs = NO_NEEDS
 

@@ -14,7 +14,8 @@ AT_ONCE = 1_000_000_000
 class Holders:
     """Lets runs wait for what they hold as units wait for what they need, in a lane that takes no slots.
 
-    Used under the engine's lock, but for the calls that are attended on the loop.
+    Used under the engine's lock, but for the calls that are attended on the loop. ``waiting`` has
+    the runs that wait, with what is called when they need not any more.
 
     Args:
         admission: what grants resources.
@@ -25,17 +26,17 @@ class Holders:
         self._admission = admission
         self._attend = attend
         self._lane = admission.add_lane(AT_ONCE, takes_slots=False)
-        self._waiting: dict[Share, Callable[[], None]] = {}
+        self.waiting: dict[Share, Callable[[], None]] = {}
 
     def wait(self, share: Share, needs: Needs, granted: Callable[[], None]) -> None:
         """Let a run wait for all it holds; the loop calls ``granted`` when it has it."""
-        self._waiting[share] = granted
+        self.waiting[share] = granted
         share.add(0, self._lane, 0, needs)
         self.look()
 
     def give_up(self, share: Share) -> bool:
         """Let a run wait no longer, and return whether it still did."""
-        if self._waiting.pop(share, None) is None:
+        if self.waiting.pop(share, None) is None:
             return False
         share.close()
         return True
@@ -46,5 +47,5 @@ class Holders:
 
     def look(self) -> None:
         """Grant what may be granted now."""
-        while self._waiting and (taken := self._admission.take(self._lane)) is not None:
-            self._attend(self._waiting.pop(taken[0]))
+        while self.waiting and (taken := self._admission.take(self._lane)) is not None:
+            self._attend(self.waiting.pop(taken[0]))

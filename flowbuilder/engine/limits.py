@@ -95,12 +95,13 @@ class Line:
         self._sorted: deque[Entry] = deque()
         self._others: list[Entry] = []
 
-    def add(self, entry: Entry) -> None:
-        """Add a waiting unit."""
+    def add(self, entry: Entry) -> bool:
+        """Add a waiting unit, and return whether it is the best now."""
         if not self._sorted or self._sorted[-1] < entry:
             self._sorted.append(entry)
-        else:
-            heappush(self._others, entry)
+            return len(self._sorted) == 1 and (not self._others or entry < self._others[0])
+        heappush(self._others, entry)
+        return self._others[0] is entry and entry < self._sorted[0]
 
     def head(self) -> Entry | None:
         """Return the best unit whose run has not stopped; None where there is none."""

@@ -10,6 +10,7 @@ from flowbuilder.errors import StepTimeoutError
 from flowbuilder.results import FAILURES, RunResult, Status, StepResult
 
 TOO_MANY_FAILED = "too many steps failed"
+_BAD = FAILURES | {Status.CANCELLED}
 
 
 def run_result(
@@ -24,7 +25,7 @@ def run_result(
     has_failed = any(step.status in FAILURES for step in steps.values())
     # A run that failures stopped, one of its own among them, has failed; the others were cancelled.
     is_cancelled = bool(state.cancel_reason) and not (has_failed and state.cancel_reason == TOO_MANY_FAILED)
-    failures = [error for step in steps.values() for error in _errors(step, is_cancelled)]
+    failures = [error for step in steps.values() if step.status in _BAD for error in _errors(step, is_cancelled)]
     overrun = [StepTimeoutError(info.workflow, info.definition.timeout or 0.0)] if state.is_timed_out else []
     errors = _distinct([*overrun, *failures, *teardown_errors])
     return RunResult(

@@ -24,7 +24,11 @@ class Waiting(NamedTuple):
 
 
 class Policy(Protocol):
-    """Orders waiting steps; among equal keys the one that became ready first goes first."""
+    """Orders waiting steps; among equal keys the one that became ready first goes first.
+
+    One that sets ``looks_ahead = False`` says that it does not read ``expected`` and ``remaining``,
+    which are then not worked out.
+    """
 
     def key(self, waiting: Waiting) -> Any:
         """Return the place of a step that begins to wait, as something that compares."""
@@ -40,6 +44,8 @@ class Priority:
     waits for at most so many starts for each priority that others have above it.
     """
 
+    looks_ahead = False
+
     def key(self, waiting: Waiting) -> Any:
         """Return starts so far, less what the priority is worth."""
         # Waiting n starts adds the same to all that wait, so the place need not be computed again.
@@ -51,6 +57,8 @@ class Priority:
 
 class Fifo:
     """First ready, first started."""
+
+    looks_ahead = False
 
     def key(self, waiting: Waiting) -> Any:
         """Return the same for all."""
@@ -67,6 +75,8 @@ class Fair:
     weights and steps counted as one. The turn of a run that comes is in the next round, not in the
     present one: else runs that never cease to come would keep it from ending.
     """
+
+    looks_ahead = False
 
     def __init__(self) -> None:
         self._round = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
@@ -70,8 +69,6 @@ class Records:
             elif attempt.phase == "rescue" and error is not None and error is not last:
                 error.__context__ = error.__context__ or last
         status = Status.SUCCESS if rescued else attempt.status or Status.FAILED
-        if status is not Status.SUCCESS and error is not None:
-            self._note(error, attempt.info.name, attempt.number)
         result = self._results[unit] = StepResult(
             attempt.info.name,
             status,
@@ -90,8 +87,6 @@ class Records:
         """Record the end of a unit that waited for an attempt the stopped run does not make."""
         started, error, status, number, sections = self._earlier.pop(unit)
         info = self.info_of(unit)
-        if error is not None:
-            self._note(error, info.name, number)
         result = self._results[unit] = StepResult(
             info.name,
             status,
@@ -165,13 +160,7 @@ class Records:
 
     def all(self) -> Mapping[str, StepResult[Any]]:
         """Return the results of all steps by name, in plan order."""
-        return MappingProxyType({step.name: self._results[unit] for unit, step in enumerate(self._steps)})
-
-    def _note(self, error: BaseException, name: str, number: int) -> None:
-        note = f"step {name}, attempt {number}, run {self._info.run_id}"
-        notes = getattr(error, "__notes__", [])
-        if isinstance(notes, list) and note not in notes:
-            error.add_note(note)
+        return {step.name: self._results[unit] for unit, step in enumerate(self._steps)}
 
 
 _ENDED = {

@@ -28,14 +28,17 @@ class Run:
         self.value_of = state.values.value_of
         self.items_of = state.values.items_of
         self._ending = Ending(state)
+        self.settle = self._ending.settle
+        self._wiring = state.wiring
+        self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
 
     # What attempts ask, from any thread, without the lock.
 
     def begin(self, attempt: Attempt) -> None:
-        """Tell that the body of a step with a ``when`` is about to be called."""
-        if getattr(attempt.step.definition, "when", None) is not None and attempt.number == 1:
-            self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=1)
+        """Tell the start of a step whose condition holds, which is not asked again."""
+        self._wanted.add(attempt.unit)
+        self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""
@@ -46,34 +49,39 @@ class Run:
     @property
     def wants_attention(self) -> bool:
         """Whether the loop has to act: bodies are to be cancelled, all has ended, or nothing can go on."""
-        return self.state.cancel_bodies or self.schedule.ended or self.schedule.starved
+        schedule = self.schedule
+        if schedule.live:
+            return self.state.cancel_bodies
+        return self.state.cancel_bodies or schedule.ended or schedule.starved
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
-        self.schedule.start(unit)
-        step = self.state.step_of(unit)
-        number = self.state.tries.get(unit, 0) + 1
-        info = self.state.records.info_of(unit)
+        state, schedule = self.state, self.schedule
+        schedule.start(unit)
+        parent = schedule.parent(unit)
+        step_unit = unit if parent < 0 else parent
+        step = self._wiring.steps[step_unit]
+        number = state.tries.get(unit, 0) + 1
+        info = self._wiring.infos[unit] if parent < 0 else state.records.info_of(unit)
         attempt = Attempt(self, unit, step, info, number)
-        attempt.start_clock()
-        self.state.current[unit] = attempt
-        if step.mapped and self.schedule.parent(unit) < 0:
+        state.current[unit] = attempt
+        if step.each and parent < 0:
             attempt.phase = "expand"
             return attempt
-        if self._hears_start and (number > 1 or getattr(step.definition, "when", None) is None):
-            self.state.relay.tell("step_start", run=self.info, step=info, attempt=number)
-        self._set_limit(attempt, lane)
+        if step_unit in self._wiring.shape.conditional and unit not in self._wanted:
+            # Its start is told when its condition holds.
+            attempt.is_conditional, attempt.has_begun = True, False
+        elif self._hears_start:
+            state.relay.tell("step_start", run=self.info, step=info, attempt=number)
+        timeout = self._wiring.shape.timeouts.get(step_unit, self.info.config.step_timeout)
+        if timeout is not None:
+            self._set_limit(attempt, timeout, lane)
         return attempt
 
-    def _set_limit(self, attempt: Attempt, lane: int) -> None:
-        own = None if attempt.step.is_body else attempt.step.definition.timeout
-        timeout = own or self.info.config.step_timeout
-        facts = self.state.shared.facts[lane]
-        if timeout is None or facts.executor == "inline":
-            return
+    def _set_limit(self, attempt: Attempt, timeout: float, lane: int) -> None:
         attempt.timeout = timeout
         attempt.deadline = attempt.started + timeout
-        if facts.enforces_timeouts:
+        if self.state.shared.facts[lane].enforces_timeouts:
             # Behind the lane's own limit stands this one, for bodies that swallow their cancellation.
             late = attempt.deadline + self.info.config.grace
             self.state.shared.at(late, lambda: self._overran(attempt, "it ignored its cancellation"))
@@ -88,11 +96,6 @@ class Run:
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up."""
         return self.state.providers.stand(attempt.step.providers)
-
-    def settle(self, attempt: Attempt) -> bool:
-        """Settle an attempt that has ended, and return whether the loop has to act."""
-        self._ending.settle(attempt)
-        return self.wants_attention
 
     def digest(self) -> None:
         """Act on what the schedule decided by itself."""

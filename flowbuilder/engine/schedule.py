@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from flowbuilder.engine.barriers import Barriers
-from flowbuilder.engine.entries import Edge, Entry, News, State
+from flowbuilder.engine.entries import Entry, News, State
 from flowbuilder.engine.limits import NO_NEEDS, Needs
 from flowbuilder.engine.share import Share
+from flowbuilder.plan.shape import Edge
 
 PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
 SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
@@ -56,7 +57,7 @@ class Schedule:
         self._failures_allowed = failures_allowed
         self.share = share
         self._held = 0
-        self._live = 0
+        self.live = 0
         self._waiting_retries = 0
         self._open = count
         self._state = [PENDING] * count
@@ -70,6 +71,7 @@ class Schedule:
         self._cause: dict[int, int] = {}
         self._held_waits: set[int] = set()
         self._tried: set[int] = set()
+        self._passing: dict[int, int] = {}
         for unit, entry in enumerate(entries):
             self._connect(unit, entry.edges)
         self._barriers = Barriers(batches) if batches else None
@@ -106,7 +108,7 @@ class Schedule:
 
         Then only units that are over, but still hold their slots, stand in the way.
         """
-        return self._open > 0 and not self._live and not self._waiting_retries
+        return self._open > 0 and not self.live and not self._waiting_retries
 
     @property
     def running(self) -> int:
@@ -140,14 +142,20 @@ class Schedule:
     def start(self, unit: int) -> None:
         """Say that a ready unit was given its slot and starts."""
         self._state[unit] = RUNNING
-        self._tried.discard(unit)
         self._held += 1
-        self._live += 1
+        self.live += 1
+        if self._tried:
+            self._tried.discard(unit)
 
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
         self._leave(unit, held=held)
-        self._end(unit, SUCCESS, unit)
+        if self._downstream[unit] is None and self._parent[unit] < 0:
+            # Nothing hangs on it.
+            self._state[unit] = SUCCESS
+            self._step_ended(unit)
+        else:
+            self._end(unit, SUCCESS, unit)
 
     def fail(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit failed for good; ``held`` keeps its slot until ``release``."""
@@ -161,6 +169,11 @@ class Schedule:
         """Say that the ``when`` of a running unit is false."""
         self._leave(unit)
         self._end(unit, PASSED, unit)
+
+    def drop(self, unit: int) -> None:
+        """Say that a running unit was stopped before it began: it is skipped."""
+        self._leave(unit)
+        self._end(unit, SKIPPED, -1)
 
     def wait(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit will be tried again; it holds nothing, unless ``held``."""
@@ -193,7 +206,7 @@ class Schedule:
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self._held -= 1
-        self.share.release(self._lane[unit], self.needs_of(unit))
+        self.share.release(self._lane[unit], self.needs_of(unit) if self._needs else NO_NEEDS)
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -247,7 +260,7 @@ class Schedule:
     def _leave(self, unit: int, *, held: bool = False) -> None:
         if self._state[unit] != RUNNING:
             raise RuntimeError(f"unit {unit} is {self.state(unit).name}, not RUNNING")
-        self._live -= 1
+        self.live -= 1
         if not held:
             self.release(unit)
 
@@ -258,8 +271,7 @@ class Schedule:
             return
         self._state[unit] = READY
         parent = self._parent[unit]
-        step = unit if parent < 0 else parent
-        self.share.add(unit, self._lane[unit], step, self._needs.get(step, NO_NEEDS))
+        self.share.add(unit, self._lane[unit], unit if parent < 0 else parent, self.needs_of(unit))
 
     def needs_of(self, unit: int) -> Needs:
         """Return what a unit needs beside its slot."""
@@ -273,23 +285,32 @@ class Schedule:
             state = self._state[source]
             if state < SUCCESS:
                 self._edge(source, item, 0)
-            elif state == SUCCESS:
-                self._waits_for[item] -= 1
-            else:
-                self._end(item, PASSED if state == PASSED else SKIPPED, self._cause.get(source, source))
+                continue
+            if state == PASSED:
+                self._passing.setdefault(item, self._cause.get(source, source))
+            elif state != SUCCESS:
+                self._end(item, SKIPPED, self._cause.get(source, source))
                 return
+            self._waits_for[item] -= 1
         if not self._waits_for[item]:
-            self._make_ready(item)
+            self._decide(item)
 
     def _tell_expanded(self, unit: int) -> None:
         for coded in self._downstream[unit] or ():
-            if coded & 3 == ITEMS:
-                self._satisfy(coded >> 2)
+            if coded & 3 == ITEMS and self._is_last_for(coded >> 2):
+                self._decide(coded >> 2)
 
-    def _satisfy(self, unit: int) -> None:
-        self._waits_for[unit] -= 1
-        if not self._waits_for[unit] and self._state[unit] == PENDING:
+    def _decide(self, unit: int) -> None:
+        """Make a unit ready whose upstream is there, or pass it over."""
+        if unit in self._passing:
+            self._end(unit, PASSED, self._passing[unit])
+        else:
             self._make_ready(unit)
+
+    def _is_last_for(self, unit: int) -> bool:
+        """Count one upstream of a unit as there; return whether that was the last it waited for."""
+        self._waits_for[unit] -= 1
+        return not self._waits_for[unit] and self._state[unit] == PENDING
 
     def _end(self, unit: int, state: int, cause: int) -> None:
         """End a unit, and with it, without recursion, all that this decides."""
@@ -306,16 +327,29 @@ class Schedule:
                 below, edge = coded >> 2, coded & 3
                 if self._state[below] != PENDING or (edge == ITEMS and unit in self._items):
                     continue
-                if state == SUCCESS or edge == ANY or (state == PASSED and edge == SOFT):
-                    self._satisfy(below)
-                else:
-                    work.append((below, PASSED if state == PASSED else SKIPPED, cause))
+                decided = self._tell(below, edge, state, cause)
+                if decided is not None:
+                    work.append(decided)
             parent = self._parent[unit]
             if parent < 0:
                 self._step_ended(unit)
             elif (whole := self._item_ended(parent, state)) is not None:
                 self.news.append(News("end", parent))
                 work.append((parent, whole, parent))
+
+    def _tell(self, below: int, edge: int, state: int, cause: int) -> tuple[int, int, int] | None:
+        """Tell a unit that one above it has ended; return the unit, its end and the cause where that ends it."""
+        if state in (FAILED, SKIPPED) and edge != ANY:
+            return below, SKIPPED, cause
+        if state == PASSED and edge not in (SOFT, ANY):
+            # Decided when all above it is known: a failure among that would weigh more.
+            self._passing.setdefault(below, cause)
+        if not self._is_last_for(below):
+            return None
+        if below in self._passing:
+            return below, PASSED, self._passing[below]
+        self._make_ready(below)
+        return None
 
     def _item_ended(self, parent: int, state: int) -> int | None:
         """Count an item of a mapped step; return how the step ended when it was the last."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Line, Needs
-from flowbuilder.engine.policies import Waiting
+from flowbuilder.engine.policies import Fifo, Waiting
 
 
 class Forecast(NamedTuple):
@@ -27,7 +27,7 @@ class Share:
         forecast: how long its steps take; without one each counts as one.
     """
 
-    __slots__ = ("_admission", "_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority")
+    __slots__ = ("_admission", "_asks", "_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority")
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class Share:
         self._admission = admission
         self._own = ((Limit("max_concurrency", limit), 1),) if limit is not None else NO_NEEDS
         self._forecast = forecast
+        # One run alone is first in, first out, and that costs nothing.
+        self._asks = not isinstance(admission.policy, Fifo)
         self._lines: dict[tuple[int, Needs], Line] = {}
 
     def add(self, unit: int, lane: int, step: int, needs: Needs = NO_NEEDS) -> None:
@@ -52,18 +54,21 @@ class Share:
         line = self._lines.get((lane, needs))
         if line is None:
             line = self._lines[lane, needs] = self._admission.line(lane, self._own + needs)
+        self._admission.enqueue(self, line, unit, self._key(step) if self._asks else 0)
+
+    def _key(self, step: int) -> Any:
         forecast = self._forecast
         expected, remaining = (forecast.expected[step], forecast.remaining[step]) if forecast else (1.0, 1.0)
         waiting = Waiting(self.number, self.priority, self._admission.starts, expected, remaining)
-        self._admission.enqueue(self, line, unit, waiting)
+        return self._admission.policy.key(waiting)
 
     def hold(self, lane: int, needs: Needs = NO_NEEDS) -> None:
         """Count one more slot as held, whether or not there is one."""
-        self._admission.hold(lane, self._own + needs)
+        self._admission.hold(lane, self._own + needs if needs else self._own)
 
     def release(self, lane: int, needs: Needs = NO_NEEDS) -> None:
         """Give a slot back."""
-        self._admission.release(lane, self._own + needs)
+        self._admission.release(lane, self._own + needs if needs else self._own)
 
     def close(self) -> None:
         """Let nothing of this run start any more."""

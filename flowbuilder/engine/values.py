@@ -45,7 +45,7 @@ class Values:
         """Return the value of one parameter; MISSING where the parameter's default stands."""
         kind = binding.kind
         if kind is Kind.STEP:
-            unit = self._wiring.index[binding.source]
+            unit = self._wiring.shape.index[binding.source]
             if binding.wants_result:
                 return self._records.of(unit)
             return self._values[unit] if self._schedule.state(unit) is State.SUCCESS else MISSING
@@ -66,7 +66,7 @@ class Values:
         if plain is not None:
             return plain[index]
         source = next(one.source for one in attempt.step.each if one.parameter == binding.parameter)
-        return self._values[self._schedule.items(self._wiring.index[source])[index]]
+        return self._values[self._schedule.items(self._wiring.shape.index[source])[index]]
 
     def items_of(self, attempt: Attempt) -> Sources:
         """Return how many items a mapped step has, and the values of those not mapped themselves.
@@ -77,7 +77,7 @@ class Values:
         lengths: dict[str, int] = {}
         plain: dict[str, Sequence[Any]] = {}
         for one in attempt.step.each:
-            unit = self._wiring.index[one.source] if one.kind is Kind.STEP else -1
+            unit = self._wiring.shape.index[one.source] if one.kind is Kind.STEP else -1
             if unit >= 0 and self._wiring.steps[unit].mapped:
                 lengths[one.parameter] = len(self._schedule.items(unit))
             else:

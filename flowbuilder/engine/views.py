@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
@@ -25,8 +25,7 @@ class RunInfo:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StepInfo:
+class StepInfo(NamedTuple):
     """What is being run: a step, a mapped step as a whole, or one item of it.
 
     ``name`` is ``measure`` for a step and ``measure[3]`` for an item; ``item`` is the item's index

@@ -17,6 +17,8 @@ def check_resources(plan: Plan, capacities: Mapping[str, int]) -> None:
         UnknownNameError: for a resource that there is not.
         PlanError: for an amount above what there is.
     """
+    if not plan.resources:
+        return
     workflow = plan.workflow
     _check(workflow.name, workflow.where, workflow.resources, capacities, "there is")
     held = workflow.resources

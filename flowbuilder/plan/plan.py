@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedProvider, PlannedStep
+from flowbuilder.plan.shape import Shape, shape_of
 
 if TYPE_CHECKING:
     import networkx
@@ -44,6 +45,11 @@ class Plan:
     def params(self) -> dict[str, Any]:
         """The value of each input that has one."""
         return {name: one.value for name, one in self.inputs.items() if one.origin != "missing"}
+
+    @cached_property
+    def shape(self) -> Shape:
+        """What the steps ask of one another, by their places in the plan."""
+        return shape_of(self.steps)
 
     @cached_property
     def resources(self) -> Mapping[str, int]:

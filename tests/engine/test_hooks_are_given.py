@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -48,7 +47,7 @@ def test_a_hook_is_given_frozen_views() -> None:
             try_to(lambda: setattr(result, "raw_value", "mine"))
 
     result = run(FlowBuilder("one").step(lambda: 1, name="one").build(), plugins=[Meddles()])
-    assert tried == [FrozenInstanceError, AttributeError, *[FrozenInstanceError] * 5]
+    assert [issubclass(kind, AttributeError) for kind in tried] == [True] * 7
     assert result.value == {"one": 1}
 
 

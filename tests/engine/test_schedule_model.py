@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flowbuilder.engine.admission import Admission
-from flowbuilder.engine.entries import Edge, Entry, State
+from flowbuilder.engine.entries import Entry, State
 from flowbuilder.engine.policies import Fifo
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
+from flowbuilder.plan.shape import Edge
 
 ENDED = {State.SUCCESS, State.FAILED, State.PASSED, State.SKIPPED}
 Edges = list[tuple[int, Edge]]
@@ -75,15 +76,20 @@ class Model:
             if state is State.PASSED and edge is Edge.SOFT:
                 continue
             verdicts.append(State.PASSED if state is State.PASSED else State.SKIPPED)
-        return verdicts[0] if verdicts else None
+        if State.SKIPPED in verdicts:
+            return State.SKIPPED
+        return State.PASSED if verdicts and self.is_known(unit, states) else None
+
+    def is_known(self, unit: int, states: list[State]) -> bool:
+        """Return whether all upstream has ended, or has its items."""
+        return all(
+            states[upstream] in ENDED or (edge is Edge.ITEMS and states[upstream] is State.EXPANDED)
+            for upstream, edge in self.entries[unit].edges
+        )
 
     def is_ready(self, unit: int, states: list[State]) -> bool:
         """Return whether all that a step waits for is there."""
-        for upstream, edge in self.entries[unit].edges:
-            known = states[upstream] in ENDED or (edge is Edge.ITEMS and states[upstream] is State.EXPANDED)
-            if not known:
-                return False
-        return self.wanted(unit, states) is None
+        return self.is_known(unit, states) and self.wanted(unit, states) is None
 
 
 class ScheduleMachine(RuleBasedStateMachine):

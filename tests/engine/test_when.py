@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -82,6 +83,62 @@ def test_a_when_that_raises_fails_the_step(backend: Backend) -> None:
     result = run(flow, backend=backend)
     assert result.steps["wanted"].status is Status.FAILED
     assert isinstance(result.steps["wanted"].error, ZeroDivisionError)
+
+
+def test_a_when_that_raised_is_asked_again_by_the_retry(backend: Backend, recorder: Recorder) -> None:
+    asked: list[int] = []
+
+    def flaky() -> bool:
+        asked.append(len(asked))
+        if len(asked) == 1:
+            raise OSError("not now")
+        return False
+
+    flow = FlowBuilder("flaky").step(lambda: "ran", name="guarded", when=flaky, retries=1).build()
+    step = run(flow, backend=backend, plugins=[recorder]).steps["guarded"]
+    assert (step.status, step.reason) == (Status.SKIPPED, "its when was false")
+    assert recorder.of("guarded") == ["retry guarded 1 OSError", "skip guarded its when was false"]
+
+
+def test_a_when_that_has_held_is_not_asked_again_by_a_retry(backend: Backend, recorder: Recorder) -> None:
+    asked: list[bool] = []
+
+    def body(ctx: Context) -> int:
+        if ctx.attempt < 3:
+            raise OSError("not now")
+        return ctx.attempt
+
+    def flaky() -> bool:
+        asked.append(len(asked) > 0)
+        if len(asked) == 1:
+            raise OSError("not now")
+        return True
+
+    flow = FlowBuilder("flaky").step(body, when=flaky, retries=2).build()
+    assert run(flow, backend=backend, plugins=[recorder]).value == {"body": 3}
+    assert asked == [False, True]
+    assert recorder.of("body") == [
+        "retry body 1 OSError", "start body 2", "retry body 2 OSError", "start body 3", "finish body",
+    ]  # fmt: skip
+
+
+def test_a_body_is_not_called_when_its_when_took_longer_than_the_time_limit(
+    backend: Backend, recorder: Recorder
+) -> None:
+    called, answered = [], threading.Event()
+
+    def slow() -> bool:
+        time.sleep(0.3)
+        answered.set()
+        return True
+
+    flow = FlowBuilder("slow").step(lambda: called.append(1), name="guarded", when=slow, timeout=0.1).build()
+    result = run(flow, backend=backend, plugins=[recorder])
+    assert result.steps["guarded"].status is Status.TIMED_OUT
+    assert answered.wait(5)
+    time.sleep(0.05)
+    assert called == []
+    assert recorder.of("guarded") == ["error guarded timed_out"]
 
 
 def test_a_default_takes_the_place_of_what_a_false_when_skipped(backend: Backend) -> None:

@@ -7,12 +7,13 @@ from functools import partial
 from heapq import heappop, heappush
 
 from flowbuilder.engine.admission import Admission
-from flowbuilder.engine.entries import Edge, Entry
+from flowbuilder.engine.entries import Entry
 from flowbuilder.engine.forecast import forecast
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, pool_of
 from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
+from flowbuilder.plan.shape import Edge
 from tests.simulation.graph import Amounts, Graph
 
 AT_ONCE = 1_000_000_000

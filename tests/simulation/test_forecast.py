@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from flowbuilder import FlowBuilder, Registry
-from flowbuilder.engine.entries import Edge, Entry
+from flowbuilder.engine.entries import Entry
 from flowbuilder.engine.forecast import forecast, forecast_of
 from flowbuilder.plan.plan import Plan
+from flowbuilder.plan.shape import Edge
 from tests.simulation.graph import drawn
 
 #   0 → 1 → 3

@@ -97,9 +97,9 @@ class LoopLane:
         """Execute one attempt after another; return whether the last was left behind."""
         turns, before = 0, copy_context()
         while True:
-            await self._attempt(attempt, scope)
-            is_fresh = not scope.cancel_called and not attempt.is_left and copy_context() == before
-            if not scope.cancel_called and self._cancelling():
+            is_cancelled = await self._attempt(attempt, scope)
+            is_fresh = not is_cancelled and not attempt.is_left and copy_context() == before
+            if not is_cancelled and self._cancelling():
                 is_fresh = False
                 with suppress(anyio.get_cancelled_exc_class()):
                     # A body cancelled its own task: what is still to be thrown is thrown here, and harms nobody.
@@ -119,7 +119,8 @@ class LoopLane:
         self._source.look(self._number)
         return attempt.is_left
 
-    async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> None:
+    async def _attempt(self, attempt: Attempt, scope: anyio.CancelScope) -> bool:
+        """Execute one attempt; return whether it was cancelled, and its worker with it."""
         self._scopes[attempt] = scope
         try:
             if attempt.timeout is None or attempt.phase != "body":
@@ -131,8 +132,10 @@ class LoopLane:
                 raise
         finally:
             del self._scopes[attempt]
-        if scope.cancel_called:
-            attempt.cancelled()
+        if not scope.cancel_called:
+            return False
+        attempt.cancelled()
+        return True
 
     async def _limited(self, attempt: Attempt) -> None:
         assert attempt.timeout is not None

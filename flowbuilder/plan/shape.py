@@ -1,0 +1,76 @@
+"""Shape: what steps ask of one another, in their places in the plan; made once, used by every run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import IntEnum
+
+from flowbuilder.declare.definitions import StepDefinition
+from flowbuilder.errors import StepTimeoutError
+from flowbuilder.plan.pieces import Kind, PlannedStep
+
+
+class Edge(IntEnum):
+    """What a step asks of one upstream step."""
+
+    VALUE = 0  # success
+    SOFT = 1  # success, or skipped by a false `when`: a default takes the value's place, or it only orders
+    ANY = 2  # that it ended
+    ITEMS = 3  # that its items are known: a map of a map
+
+
+TIMEOUT_KINDS = frozenset(StepTimeoutError.__mro__)
+Edges = Sequence[tuple[int, Edge]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shape:
+    """The steps of a plan by number.
+
+    ``index`` has the number of each step by name, ``edges`` what each asks of which others,
+    ``timeouts`` the seconds of those with a limit of their own (None where nothing could keep one),
+    ``conditional`` those with a ``when``, ``timeouts_retried`` the number of extra attempts of
+    those whose time-outs are worth one.
+    """
+
+    index: Mapping[str, int]
+    edges: Sequence[Edges]
+    timeouts: Mapping[int, float | None]
+    conditional: Set[int]
+    timeouts_retried: Mapping[int, int]
+
+
+def shape_of(steps: Sequence[PlannedStep]) -> Shape:
+    """Return the shape of the steps of a plan."""
+    index = {step.name: number for number, step in enumerate(steps)}
+    mapped = {step.name for step in steps if step.each}
+    own = [(number, one.definition) for number, one in enumerate(steps) if isinstance(one.definition, StepDefinition)]
+    timeouts: dict[int, float | None] = {number: one.timeout for number, one in own if one.timeout is not None}
+    # Nothing could end a body on the loop's own thread.
+    timeouts.update((number, None) for number, step in enumerate(steps) if step.executor == "inline")
+    return Shape(
+        index=index,
+        edges=[_edges(step, mapped, index) if step.upstream else () for step in steps],
+        timeouts=timeouts,
+        conditional={number for number, one in own if one.when is not None},
+        timeouts_retried={
+            # By identity: asking a class of the user's about an instance would be calling it.
+            number: one.retries.n
+            for number, one in own
+            if not TIMEOUT_KINDS.isdisjoint(one.retries.on)
+        },
+    )
+
+
+def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> Edges:
+    """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
+    found: dict[str, Edge] = dict.fromkeys(step.after, Edge.SOFT)
+    items = {one.source for one in step.each if one.kind is Kind.STEP and one.source in mapped}
+    for one in (*step.bindings, *step.when, *step.on_error, *step.each):
+        if one.kind is not Kind.STEP or (one.source in items and one in step.each):
+            continue
+        edge = Edge.ANY if one.wants_result else Edge.SOFT if one.has_default else Edge.VALUE
+        found[one.source] = min(found.get(one.source, edge), edge)
+    edges = [(index[name], edge) for name, edge in found.items()]
+    return edges + [(index[name], Edge.ITEMS) for name in step.upstream if name in items]
