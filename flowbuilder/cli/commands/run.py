@@ -111,15 +111,13 @@ def _say_not_run(why: str, results: Results, work: Session) -> None:
 def exit_code(results: Results, *, is_interrupted: bool, is_strict: bool) -> int:
     """Return the exit code of runs that have ended; a failed plugin never hides a failed step.
 
-    A run that was cancelled because of failures in others changes nothing about their code.
+    Without a signal a run is cancelled only because of failures, its own or those of others.
     """
     statuses = {result.status for result in results}
     if is_interrupted:
         return INTERRUPTED
-    if statuses & FAILURES:
+    if statuses & {*FAILURES, Status.CANCELLED}:
         return FAILED
-    if Status.CANCELLED in statuses:
-        return INTERRUPTED
     if is_strict and any(result.plugin_failures for result in results):
         return INTERNAL
     return SUCCESS
