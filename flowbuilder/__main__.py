@@ -6,6 +6,7 @@ import _thread
 import os
 import signal
 import sys
+import threading
 from typing import TextIO
 
 
@@ -38,7 +39,8 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
     """Let an interruption come again that came where Python swallows errors, such as a callback of an import."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         signal.signal(signal.SIGINT, _interrupt)
-        _thread.interrupt_main()
+        # A moment later, since it would be swallowed here, too.
+        threading.Timer(0.01, _thread.interrupt_main).start()
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-import sys, flowbuilder.__main__ as command
+import sys, time, flowbuilder.__main__ as command
 
 class Swallows:
     def __del__(self):
@@ -15,8 +15,7 @@ class Swallows:
 sys.unraisablehook = command._raise_again
 try:
     Swallows()
-    for _ in range(1_000_000):
-        pass
+    time.sleep(5)
     print("it is lost")
 except KeyboardInterrupt:
     print("it came again")
