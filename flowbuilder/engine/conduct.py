@@ -46,7 +46,7 @@ class Conduct:
         self._variables = variables
         self._call_soon = call_soon
         self._started = 0.0
-        self._holding = Share(engine.admission, share.number, priority=share.priority)
+        self._holding = Share(engine.admission, share.number, priority=share.priority, forecast=share.whole)
         self._needs = needs_of(info.definition.resources, engine.resources)
         # Inside a workflow that holds resources, its steps have what it holds.
         self._resources = pool_of(info.definition.resources) if info.definition.resources else engine.resources

@@ -49,6 +49,12 @@ class Share:
         self._asks = not isinstance(admission.policy, Fifo)
         self._lines: dict[tuple[int, Needs], Line] = {}
 
+    @property
+    def whole(self) -> Forecast | None:
+        """The forecast of the run as if it were one step."""
+        one = self._forecast
+        return Forecast((sum(one.expected),), (max(one.remaining),)) if one and one.expected else None
+
     def add(self, unit: int, lane: int, step: int, needs: Needs = NO_NEEDS) -> None:
         """Let a unit of a step wait for a slot of a lane, and for what it needs."""
         line = self._lines.get((lane, needs))

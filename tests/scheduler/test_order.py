@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -57,10 +58,14 @@ class Order:
             await gate.came()
             handles = [scheduler.submit(flow, **words) for flow, words in self._flows]
             assert scheduler.stats().submitted == len(handles) + 1
-            while any(one.status == "waiting" for one in handles):
+            while len(scheduler.active()) < len(handles) + 1 or is_starting(scheduler):
                 await anyio.sleep(0.001)
             gate.open()
         return self.noted
+
+
+def is_starting(scheduler: WorkflowScheduler) -> bool:
+    return any(step.waits_for == "its start" for one in scheduler.active() for step in one.waiting)
 
 
 def test_higher_priority_goes_first_and_equals_go_in_the_order_of_submission(in_loop: InLoop) -> None:
@@ -118,6 +123,18 @@ def test_critical_path_begins_with_the_longest_chain(in_loop: InLoop) -> None:
     order.submit(flow.build())
 
     assert in_loop(order.main)[:2] == ["top", "middle"]
+
+
+def test_critical_path_lets_the_longer_run_hold_first(in_loop: InLoop) -> None:
+    order = Order(policy="critical-path", resources={"db": 1})
+    long = FlowBuilder("long").step(order.body("long"), name="a").then(order.body("long"), name="b").build()
+    blocker = Gate()
+    order.submit(single("blocker", blocker.plain, resources={"db": 1}))
+    order.submit(single("short", order.body("short"), resources={"db": 1}))
+    order.submit(replace(long, resources={"db": 1}))
+    blocker.open()
+
+    assert in_loop(order.main) == ["long", "long", "short"]
 
 
 def test_shortest_without_past_durations_is_the_order_of_being_ready(in_loop: InLoop) -> None:
