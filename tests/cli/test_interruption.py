@@ -15,7 +15,8 @@ class Swallows:
 sys.unraisablehook = command._raise_again
 try:
     Swallows()
-    time.sleep(5)
+    for _ in range(500):
+        time.sleep(0.01)
     print("it is lost")
 except KeyboardInterrupt:
     print("it came again")
