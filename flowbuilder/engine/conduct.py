@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
 from typing import Any
+from weakref import WeakMethod
 
 import anyio
 
@@ -106,8 +107,10 @@ class Conduct:
         self._engine.relay.tell("run_start", run=self.info)
         self.run = self._begun()
         if self.info.definition.timeout is not None:
+            # Weak, so that a run that ended is not kept until the time is up.
+            overran = WeakMethod(self._overran)
             with self._engine.lock:
-                self._engine.at(self._started + self.info.definition.timeout, self._overran)
+                self._engine.at(self._started + self.info.definition.timeout, lambda: (call := overran()) and call())
         # It may have been stopped already: then nothing starts.
         self.attend()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+from typing import Any
 
 import anyio
 import pytest
@@ -19,7 +21,7 @@ from flowbuilder import (
 )
 from flowbuilder.engine.views import RunInfo, StepInfo
 from tests.conftest import InLoop
-from tests.scheduler.flows import Gate
+from tests.scheduler.flows import Gate, single
 
 WORKFLOWS, STEPS, SLOTS = 1_000, 20, 16
 
@@ -134,3 +136,21 @@ def test_a_run_that_waits_long_is_begun_although_others_come_all_the_time(in_loo
     assert in_loop(main) == "success"
     # Two priorities less are worth two hundred starts, and no more.
     assert ends.names.index("low") <= 210
+
+
+@pytest.mark.parametrize("words", [{}, {"timeout": 3600.0}, {"resources": {"db": 1}}])
+def test_a_scheduler_keeps_nothing_of_runs_that_ended(in_loop: InLoop, words: dict[str, Any]) -> None:
+    class Heavy: ...
+
+    def heavy() -> Heavy:
+        return Heavy()
+
+    async def main() -> int:
+        async with WorkflowScheduler(resources={"db": 1}) as scheduler:
+            for n in range(20):
+                await scheduler.submit(single(f"run_{n}", heavy, **words)).wait()
+            await scheduler.submit(single("last", lambda: 1)).wait()
+            gc.collect()
+            return sum(isinstance(one, Heavy) for one in gc.get_objects())
+
+    assert in_loop(main) <= 1
