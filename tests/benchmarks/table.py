@@ -22,13 +22,19 @@ def _paragraph(measured: Measured, workload: Workload) -> Iterator[str]:
     yield f"{workload.title}: {workload.unit}"
     for row in rows:
         ratio = row.figure / beside.figure
-        hold = f"  {verdict(ratio, workload.hold)}" if row.contender == OURS else ""
+        hold = f"  {verdict(workload, row.figure, ratio)}" if row.contender == OURS else ""
         yield f"  {label(workload, row):28} {number(row.figure):>9}  {ratio:8.2f} ×{hold}"
 
 
-def verdict(ratio: float, hold: float) -> str:
-    """Say whether a ratio is what it is to be."""
-    return f"held, at most {hold:g}" if ratio <= hold else f"NOT held, at most {hold:g}"
+def verdict(workload: Workload, figure: float, ratio: float) -> str:
+    """Say whether FlowBuilder is where it is to be."""
+    is_held = (figure if workload.holds_figure else ratio) <= workload.hold
+    return f"{'held' if is_held else 'NOT held'}, at most {aim(workload)}"
+
+
+def aim(workload: Workload) -> str:
+    """Return what FlowBuilder is to hold: a ratio, with its sign, or a figure."""
+    return f"{workload.hold:g}" if workload.holds_figure else f"{workload.hold:g} ×"
 
 
 def markdown(measured: Measured, *, short: bool = False) -> str:
@@ -45,8 +51,8 @@ def _line(workload: Workload, rows: Sequence[Row]) -> str:
         f"{workload.title}, {workload.unit}",
         number(ours.figure),
         f"{beside.contender} {number(beside.figure)}",
-        f"{ours.figure / beside.figure:.2f}",
-        f"{workload.hold:g}",
+        f"{ours.figure / beside.figure:.2f} ×",
+        aim(workload),
         ", ".join(f"{label(workload, row)} {number(row.figure)}" for row in others),
     ]
     return f"| {' | '.join(cells)} |"

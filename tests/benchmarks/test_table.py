@@ -20,17 +20,17 @@ CONDITIONS = (
 def test_the_text_has_each_contender_with_its_ratio_and_says_what_is_not_held() -> None:
     assert text(MEASURED).splitlines() == [
         "fan of 1,000, plain functions, two hooks listening: µs a step",
-        "  FlowBuilder                       6.00      0.60 ×  held, at most 0.6",
+        "  FlowBuilder                       6.00      0.60 ×  held, at most 0.6 ×",
         "  graphlib + threads                10.0      1.00 ×",
         "",
         "chain of 1,000, plain functions: µs a step",
-        "  FlowBuilder                       5.00      0.20 ×  held, at most 0.2",
+        "  FlowBuilder                       5.00      0.20 ×  held, at most 0.2 ×",
         "  pipefunc (100)                    20.0      0.80 ×",
         "  graphlib + threads                25.0      1.00 ×",
         "",
         "layers of 10 × 100, plain functions: µs a step",
         "  graphlib + threads                10.0      1.00 ×",
-        "  FlowBuilder                       12.0      1.20 ×  NOT held, at most 1",
+        "  FlowBuilder                       12.0      1.20 ×  NOT held, at most 1 ×",
         "",
         "dask is left out of chain-plain: dask is not installed.",
         "",
@@ -39,10 +39,10 @@ def test_the_text_has_each_contender_with_its_ratio_and_says_what_is_not_held() 
 
 
 def test_the_markdown_has_a_line_for_each_workload_and_the_short_one_for_the_telling_ones() -> None:
-    fan = "| fan of 1,000, plain functions, two hooks listening, µs a step | 6.00 | graphlib + threads 10.0 | 0.60 |"
-    chain = "| chain of 1,000, plain functions, µs a step | 5.00 | graphlib + threads 25.0 | 0.20 | 0.2 |"
-    layers = "| layers of 10 × 100, plain functions, µs a step | 12.0 | graphlib + threads 10.0 | 1.20 | 1 |"
-    lines = [f"{fan} 0.6 |  |", f"{chain} pipefunc (100) 20.0 |", f"{layers}  |"]
+    fan = "| fan of 1,000, plain functions, two hooks listening, µs a step | 6.00 | graphlib + threads 10.0 | 0.60 × |"
+    chain = "| chain of 1,000, plain functions, µs a step | 5.00 | graphlib + threads 25.0 | 0.20 × | 0.2 × |"
+    layers = "| layers of 10 × 100, plain functions, µs a step | 12.0 | graphlib + threads 10.0 | 1.20 × | 1 × |"
+    lines = [f"{fan} 0.6 × |  |", f"{chain} pipefunc (100) 20.0 |", f"{layers}  |"]
 
     assert markdown(MEASURED).splitlines()[2:] == [*lines, "", CONDITIONS]
     assert markdown(MEASURED, short=True).splitlines()[2:] == [*lines[1:], "", CONDITIONS]
