@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush, heapreplace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs
 from flowbuilder.engine.policies import Policy
@@ -41,7 +42,8 @@ class Admission:
         self._held_in: list[int] = []
         self._slots_for: list[int] = []
         self._heads: list[list[tuple[Entry, Line]]] = []
-        self._lines: dict[tuple[int, Needs], Line] = {}
+        # Held by the shares of runs that use them, so that what only one run needs goes with it.
+        self._lines: WeakValueDictionary[tuple[int, Needs], Line] = WeakValueDictionary()
         self._aging: list[tuple[int, int, Entry, Line]] = []
         self._reserver: Line | None = None
 

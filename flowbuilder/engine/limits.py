@@ -84,7 +84,7 @@ NO_NEEDS: Needs = ()
 class Line:
     """Waiting units of one lane that need the same, the best first."""
 
-    __slots__ = ("_others", "_sorted", "lane", "listed", "needs", "parked_at")
+    __slots__ = ("__weakref__", "_others", "_sorted", "lane", "listed", "needs", "parked_at")
 
     def __init__(self, lane: int, needs: Needs) -> None:
         self.lane = lane
