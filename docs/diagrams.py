@@ -77,7 +77,7 @@ LEFT, MIDDLE, RIGHT, COLUMN = 100, 330, 540, 190
 
 def hook_order() -> str:
     """Return the hooks of a run from top to bottom, a column for each thread."""
-    drawing = Drawing("The hooks of a run in the order they are called", 940)
+    drawing = Drawing("The hooks of a run in the order they are called", 980)
     columns = ((LEFT, "main thread", "may stop the run"), (MIDDLE, "the body's thread", "acts"),
                (RIGHT, "hook thread", "watches"))  # fmt: skip
     for x, name, does in columns:
@@ -94,8 +94,8 @@ def hook_order() -> str:
     drawing.box(LEFT + COLUMN + 14, 318, 90, "policies", GREEN)
     drawing.text(LEFT + COLUMN + 14, 377, "once for each run", color=PALE)
     _running(drawing)
-    _phase(drawing, "Reporting", 846, 2)
-    _main(drawing, 856, "summary", "unconfigure")
+    _phase(drawing, "Reporting", 886, 2)
+    _main(drawing, 896, "summary", "unconfigure")
     return drawing.svg()
 
 
@@ -114,7 +114,7 @@ def _main(drawing: Drawing, y: int, *names: str) -> None:
 def _running(drawing: Drawing) -> None:
     """Draw what happens in a run: its steps, and each of their attempts."""
     middle = RIGHT + COLUMN // 2
-    drawing.shapes.append(f'<rect x="8" y="394" width="{WIDTH - 16}" height="448" fill="#f7f9fa"/>')
+    drawing.shapes.append(f'<rect x="8" y="394" width="{WIDTH - 16}" height="488" fill="#f7f9fa"/>')
     drawing.text(18, 418, "Running", bold=True)
     drawing.box(RIGHT, 404, COLUMN, "run_start", BLUE)
     drawing.box(RIGHT, 444, COLUMN, "batch_start", BLUE, dashed=True)
@@ -143,9 +143,12 @@ def _running(drawing: Drawing) -> None:
     drawing.text(RIGHT - 20, 660, "for good, exactly one:", anchor="end", color=PALE)
     drawing.text(RIGHT - 20, 727, "or it is never started", anchor="end", color=PALE)
     drawing.box(RIGHT, 762, COLUMN, "batch_finish", BLUE, dashed=True)
-    drawing.box(RIGHT, 806, COLUMN, "run_finish", BLUE)
+    drawing.box(RIGHT, 802, COLUMN, "run_cancel", BLUE, dashed=True)
+    drawing.text(RIGHT - 14, 821, "at any time, only where it is cancelled", anchor="end", color=PALE)
+    drawing.box(RIGHT, 846, COLUMN, "run_finish", BLUE)
     drawing.arrow((middle, 748), (middle, 762))
-    drawing.arrow((middle, 790), (middle, 806))
+    drawing.arrow((middle, 790), (middle, 802))
+    drawing.arrow((middle, 830), (middle, 846))
 
 
 LANES = (

@@ -143,6 +143,14 @@ def flowbuilder_step_skip(run: RunInfo, step: StepInfo, reason: str) -> None:
 
 
 @hookspec
+def flowbuilder_run_cancel(run: RunInfo, reason: str) -> None:
+    """Hear that a run is being cancelled, and why: what runs is asked to end, and nothing starts any more. Hook thread.
+
+    Told at most once, before those ends; a Ctrl-C has the ``reason`` "SIGINT".
+    """
+
+
+@hookspec
 def flowbuilder_batch_finish(run: RunInfo, batch: Sequence[str]) -> None:
     """Hear that every step of a batch ended; only with ``schedule="batches"``. Hook thread."""
 

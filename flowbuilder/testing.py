@@ -90,6 +90,11 @@ class Recorder:
         self._hear(step, f"skip {step.name} {reason}")
 
     @hookimpl
+    def flowbuilder_run_cancel(self, run: RunInfo, reason: str) -> None:
+        """Record that a run is being cancelled."""
+        self.told.append(f"run_cancel {run.workflow} {reason}")
+
+    @hookimpl
     def flowbuilder_run_finish(self, run: RunInfo, result: RunResult[Any]) -> None:
         """Record the end of a run."""
         self.runs.append(result)

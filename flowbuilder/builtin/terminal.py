@@ -25,6 +25,7 @@ SILENT, QUIET, USUAL, VERBOSE = -2, -1, 0, 1
 # So many ended steps are told line by line where rows are painted, too: more would only scroll past.
 STEPS_TOLD_ABOVE_ROWS = 100
 ALIKE_TOLD = 10
+SIGNALS = {"SIGINT": "; Ctrl-C again ends at once", "SIGTERM": ""}
 
 
 @hookimpl
@@ -172,12 +173,17 @@ class Report:
     def flowbuilder_step_skip(self, run: RunInfo, step: StepInfo, reason: str) -> None:
         """Show a skip; of those for one reason the first few."""
         stopped = reason.startswith("the run was")
-        if stopped and not self._rows.is_stopping and self._level >= USUAL and "SIGINT" in reason:
-            self._terminal.print("interrupted: what runs is being stopped; Ctrl-C again ends at once", style="yellow")
         self._rows.is_stopping = self._rows.is_stopping or stopped
         self._rows.step_ended(run, step, failed=False)
         if self._is_verbose or (self._wants_line(step) and not stopped and self._is_one_of_few(reason)):
             self._tell(run, step, "skipped", detail=reason)
+
+    @hookimpl
+    def flowbuilder_run_cancel(self, reason: str) -> None:
+        """Say that a signal was heard: what runs may take its time to end."""
+        if reason in SIGNALS and not self._rows.is_stopping and self._level >= USUAL:
+            self._terminal.print(f"interrupted: what runs is being stopped{SIGNALS[reason]}", style="yellow")
+        self._rows.is_stopping = True
 
     def _tell(self, run: RunInfo, step: StepInfo, word: str, seconds: float | None = None, detail: str = "") -> None:
         self._lines.tell(word, self._rows.name(run.workflow, step.name), seconds, detail)

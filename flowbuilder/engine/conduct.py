@@ -172,6 +172,8 @@ class Conduct:
             return
         state = run.state
         if self.stop_reason and not state.cancel_reason:
+            if self._result is None:
+                self._engine.relay.tell("run_cancel", run=self.info, reason=self.stop_reason)
             with self._engine.lock:
                 run.cancel(self.stop_reason)
             self._count_grace()

@@ -343,3 +343,20 @@ def test_what_is_typed_of_quiet_and_verbose_goes_over_the_settings(flowtester: F
 
     assert flowtester.run("run").stdout == ""
     assert "start     one" in flowtester.run("run", "-v").stdout
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        (("SIGINT", "SIGINT"), "interrupted: what runs is being stopped; Ctrl-C again ends at once\n"),
+        (("SIGTERM",), "interrupted: what runs is being stopped\n"),
+        (("its caller was cancelled",), ""),
+    ],
+)
+def test_a_signal_is_answered_before_what_runs_has_ended(reasons: tuple[str, ...], said: str) -> None:
+    stream = io.StringIO()
+    report = Report(Terminal(stream))
+    for reason in reasons:
+        report.flowbuilder_run_cancel(reason)
+
+    assert stream.getvalue() == said

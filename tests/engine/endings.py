@@ -20,7 +20,7 @@ def assert_each_step_ended_once(recorder: Recorder) -> None:
     (result,) = recorder.runs
     for line in recorder.told[1:-1]:
         word, name = line.split(" ")[:2]
-        if word.startswith("batch"):
+        if word.startswith(("batch", "run_cancel")):
             continue
         assert name not in ends, f"{line!r} comes after {ends[name]!r}"
         if word in ("start", "retry"):

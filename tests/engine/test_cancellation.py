@@ -46,6 +46,9 @@ def test_an_anyio_scope_cancels_a_run_which_ends_in_order(
     (result,) = recorder.runs
     assert result.steps["below"].reason == "the run was cancelled: its caller was cancelled"
     assert result.notes == ("cancelled: its caller was cancelled",)
+    place = recorder.told.index("run_cancel whole its caller was cancelled")
+    ended = [number for number, line in enumerate(recorder.told) if line.startswith(("error", "skip"))]
+    assert place < min(ended)
 
 
 def test_a_deadline_of_the_callers_cancels_a_run(in_loop: InLoop, recorder: Recorder, cleaned: list[str]) -> None:
