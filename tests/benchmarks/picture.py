@@ -35,14 +35,14 @@ def _panel(drawing: Drawing, left: int, top: int, workload: Workload, rows: Sequ
     low = math.floor(math.log10(min(row.figure for row in rows)))
     high = max(low + 1, math.ceil(math.log10(max(row.figure for row in rows))))
     axis, bottom = left + NAMES, top + TOP + ROW * len(rows)
-    drawing.text(left, top + 16, f"{workload.title}", size=12, bold=True)
+    drawing.text(left, top + 16, workload.title, size=12, bold=True)
     for power in range(low, high + 1):
         x = axis + DOTS * (power - low) // (high - low)
         drawing.shapes.append(
             f'<line x1="{x}" x2="{x}" y1="{top + TOP - 6}" y2="{bottom}" stroke="{LINE}" opacity=".4"/>'
         )
-        drawing.text(x, bottom + 14, f"{10.0**power:g}", size=10, anchor="middle", color=PALE)
-    drawing.text(axis + DOTS + 12, bottom + 14, workload.unit, size=10, color=PALE)
+        drawing.text(x, bottom + 14, f"{10.0**power:,g}", size=10, anchor="middle", color=PALE)
+    drawing.text(axis - 16, bottom + 14, workload.unit, size=10, anchor="end", color=PALE)
     for place, row in enumerate(rows):
         y = top + TOP + 6 + ROW * place
         x = axis + round(DOTS * (math.log10(row.figure) - low) / (high - low))

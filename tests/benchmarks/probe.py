@@ -56,7 +56,7 @@ def read(workload: Workload, contender: str, size: int | None = None) -> Reading
     runs: list[tuple[float, float]] = []
     while not runs or (len(runs) < workload.runs and sum(seconds for seconds, _ in runs) < ENOUGH):
         runs.append(_once(prepare, work))
-    seconds, prepared = min(runs)
+    seconds, prepared = (round(one, 7) for one in min(runs))
     kib = _memory("VmHWM") - before
     ideal = work.bound if isinstance(work, Graph) and work.seconds else 0.0
     return Reading(seconds=seconds, prepared=prepared, ideal=ideal, kib=kib)

@@ -45,3 +45,7 @@ def test_memory_and_ideal_time_have_units_of_their_own() -> None:
 
 def test_a_workload_without_its_reference_is_not_shown() -> None:
     assert list(made(chain_plain={OURS: (sample(0.005),)}).workloads()) == []
+
+
+def test_memory_that_the_system_does_not_tell_is_not_shown() -> None:
+    assert list(made(memory_100000={OURS: (sample(1.0),), TASKS: (sample(1.0),)}).workloads()) == []
