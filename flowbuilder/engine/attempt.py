@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context as Variables
+from types import CoroutineType
 from typing import Any, Protocol
 
 from flowbuilder.declare.retry import NO_RETRY
@@ -109,6 +110,8 @@ class Attempt:
                 self.value = self._rescue()
             elif not self.is_conditional or self._wanted():
                 self.value = self._called(invoke)
+                if type(self.value) is CoroutineType:
+                    self._refuse_coroutine()
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
             self.fail(error)
@@ -208,6 +211,11 @@ class Attempt:
             return wrappers.around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
         finally:
             self.sections = call.sections
+
+    def _refuse_coroutine(self) -> None:
+        self.value.close()
+        self.value = None
+        raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
 
     async def _called_async(self) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above

@@ -206,3 +206,18 @@ def test_a_step_that_raises_its_upstreams_time_out_has_failed_and_not_timed_out(
     flow = FlowBuilder("re-raised").step(again).step(again_on_loop).build()
     result = run(flow, backend=backend)
     assert [step.status for step in result.steps.values()] == [Status.FAILED, Status.FAILED]
+
+
+@pytest.mark.parametrize("executor", ["thread", "inline"])
+def test_a_plain_step_that_returns_a_coroutine_has_failed(backend: Backend, executor: str) -> None:
+    async def fetch() -> int:
+        return 1
+
+    def page() -> Any:
+        return fetch()
+
+    result = run(FlowBuilder("odd").step(page, executor=executor).build(), backend=backend).steps["page"]
+    assert result.status is Status.FAILED
+    assert repr(result.error) == (
+        "TypeError('this plain def returned a coroutine, which nobody awaits; make the step async def')"
+    )
