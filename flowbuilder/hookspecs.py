@@ -186,7 +186,7 @@ def flowbuilder_step_call(run: RunInfo, step: StepInfo, call: Call) -> Generator
     Called in the step's own context, on the thread that runs the body (for a process step the
     thread that waits for it). ``yield`` gives what the body returned, or raises what it raised.
     An exception before the yield fails the attempt without running the body. ``call`` has
-    ``kwargs``, ``attempt`` and ``add_section(title, text)``.
+    ``kwargs``, ``attempt``, ``add_section(title, text)`` and, for text that comes bit by bit, ``write(title, text)``.
     """
 
 

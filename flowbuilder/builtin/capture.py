@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from flowbuilder import Call, Settings, hookimpl
-from flowbuilder.builtin.captured import CapturedLog, CapturedStream, Tails, kept
+from flowbuilder.builtin.captured import CapturedLog, CapturedStream, calling
 
 NAME = "captured-output"
 
@@ -67,14 +67,11 @@ class Capture:
     @hookimpl
     def flowbuilder_step_call(self, call: Call) -> Generator[None, Any, None]:
         """Keep what the body prints and logs in sections of the step's result."""
-        tails: Tails = {}
-        token = kept.set(tails)
+        token = calling.set(call)
         try:
             yield
         finally:
-            kept.reset(token)
-            for title in sorted(tails, key=("stdout", "stderr", "log").index):
-                call.add_section(title, tails[title].text)
+            calling.reset(token)
 
     @hookimpl
     def flowbuilder_unconfigure(self) -> None:

@@ -1,6 +1,6 @@
 """Captured: streams and a log handler that look up in a context variable which step is writing.
 
-What a step writes is kept in its tails; outside of steps everything is passed on. A thread that a
+What a step writes goes to its call; outside of steps everything is passed on. A thread that a
 step starts itself is outside, since it does not inherit the variable.
 """
 
@@ -12,19 +12,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from flowbuilder.builtin.tail import Tail
+from flowbuilder import Call
 
 FORMAT = "%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s"
 
-Tails = dict[str, Tail]
-kept: ContextVar[Tails | None] = ContextVar("flowbuilder_captured", default=None)
-
-
-def _tail(tails: Tails, title: str) -> Tail:
-    found = tails.get(title)
-    if found is None:
-        found = tails[title] = Tail()
-    return found
+calling: ContextVar[Call | None] = ContextVar("flowbuilder_calling", default=None)
 
 
 class CapturedStream(io.TextIOBase):
@@ -39,11 +31,11 @@ class CapturedStream(io.TextIOBase):
         """Keep or pass on text."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        tails = kept.get()
-        if tails is None:
+        call = calling.get()
+        if call is None:
             self._pass_on(self._stream, text)
         else:
-            _tail(tails, self._title).write(text)
+            call.write(self._title, text)
         return len(text)
 
     def writable(self) -> bool:
@@ -52,11 +44,11 @@ class CapturedStream(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Return whether this is a terminal, which a step's captured output never is."""
-        return kept.get() is None and self._stream.isatty()
+        return calling.get() is None and self._stream.isatty()
 
     def flush(self) -> None:
         """Flush what was passed on."""
-        if kept.get() is None:
+        if calling.get() is None:
             self._stream.flush()
 
     def fileno(self) -> int:
@@ -119,8 +111,8 @@ class CapturedLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep or pass on a record."""
-        tails = kept.get()
-        if tails is None:
+        call = calling.get()
+        if call is None:
             self._pass_on(record)
             return
         try:
@@ -128,7 +120,7 @@ class CapturedLog(logging.Handler):
         except Exception:  # a record whose arguments do not fit its message: logging has its own way to tell
             self.handleError(record)
             return
-        _tail(tails, "log").write(text)
+        call.write("log", text)
 
     def _pass_on(self, record: logging.LogRecord) -> None:
         """Do what logging does where no handler hears a record, which is so only because of this one."""

@@ -64,7 +64,7 @@ class Attempt:
     status: Status | None = None
     value: Any = None
     error: BaseException | None = None
-    sections: tuple[Section, ...] = ()
+    call: Call | None = None
     is_conditional = False
     has_begun = True
     is_worth_another = False
@@ -80,6 +80,11 @@ class Attempt:
         self.info = info
         self.number = number
         self.started = time.monotonic()
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Text that belongs to the attempt, such as what it has printed so far."""
+        return self.call.sections if self.call is not None else ()
 
     @property
     def context(self) -> Context:
@@ -206,11 +211,7 @@ class Attempt:
         kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
         if not self.source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
-        call, wrappers = self._wrapped(kwargs)
-        try:
-            return wrappers.around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
-        finally:
-            self.sections = call.sections
+        return self._wrappers(kwargs).around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
 
     def _refuse_coroutine(self) -> None:
         self.value.close()
@@ -221,11 +222,7 @@ class Attempt:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
         kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
         if self.source.wrappers:
-            call, wrappers = self._wrapped(kwargs)
-            try:
-                return await wrappers.around_async(lambda: self._awaited_body(fn(**kwargs)))
-            finally:
-                self.sections = call.sections
+            return await self._wrappers(kwargs).around_async(lambda: self._awaited_body(fn(**kwargs)))
         return await self._awaited_body(fn(**kwargs))
 
     async def _awaited_body(self, body: Any) -> Any:
@@ -239,10 +236,9 @@ class Attempt:
         self._rest = Rest(body, first)
         return await self._rest
 
-    def _wrapped(self, kwargs: Mapping[str, Any]) -> tuple[Call, Wrappers]:
-        call = Call(kwargs, self.number)
-        facts = {"run": self.source.info, "step": self.info, "call": call}
-        return call, Wrappers(self.source.wrappers, facts)
+    def _wrappers(self, kwargs: Mapping[str, Any]) -> Wrappers:
+        self.call = Call(kwargs, self.number)
+        return Wrappers(self.source.wrappers, {"run": self.source.info, "step": self.info, "call": self.call})
 
     def arguments(self, bindings: Sequence[Binding]) -> dict[str, Any]:
         """Return the arguments for some bindings of this unit."""

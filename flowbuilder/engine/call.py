@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from flowbuilder.engine.tail import Tail
 from flowbuilder.results import Section
 
 
@@ -14,21 +15,32 @@ class Call:
     ``kwargs`` are the body's arguments; ``attempt`` counts from 1.
     """
 
-    __slots__ = ("_sections", "attempt", "kwargs")
+    __slots__ = ("_sections", "_written", "attempt", "kwargs")
 
     def __init__(self, kwargs: Mapping[str, Any], attempt: int) -> None:
         self.kwargs = kwargs
         self.attempt = attempt
         self._sections: list[Section] = []
+        self._written: dict[str, Tail] = {}
 
     def add_section(self, title: str, text: str) -> None:
         """Add text to the step's result, such as what it printed."""
         self._sections.append(Section(title, text))
 
+    def write(self, title: str, text: str) -> None:
+        """Add text to the end of a section as it comes; from any thread.
+
+        Of a long text the last 64 KiB are kept. A body that overran has what it wrote until then.
+        """
+        tail = self._written.get(title)
+        if tail is None:
+            tail = self._written.setdefault(title, Tail())
+        tail.write(text)
+
     @property
     def sections(self) -> tuple[Section, ...]:
         """All text added so far."""
-        return tuple(self._sections)
+        return (*(Section(title, tail.text) for title, tail in list(self._written.items())), *self._sections)
 
 
 Around = Callable[[Call], Any]

@@ -159,7 +159,7 @@ class Ending:
     def _twin(self, attempt: Attempt) -> Attempt:
         """Return an attempt of the same number, for what is said of it while its body still runs."""
         twin = Attempt(attempt.source, attempt.unit, attempt.step, attempt.info, attempt.number)
-        twin.started, twin.timeout = attempt.started, attempt.timeout
+        twin.started, twin.timeout, twin.call = attempt.started, attempt.timeout, attempt.call
         return twin
 
     def _give_up(self, attempt: Attempt) -> None:

@@ -238,3 +238,21 @@ def test_warnings_logged_outside_of_steps_still_reach_stderr(flowtester: FlowTes
     outcome = flowtester.run_process("run", "flow_quiet.py")
     assert outcome.exit_code == 0
     assert outcome.stderr == "from a provider\nby its own handler, once\n"
+
+
+def test_a_thread_that_overran_has_what_it_printed_until_then(backend: Backend) -> None:
+    release, printed = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        print("before")
+        printed.set()
+        release.wait(10)
+        print("after")
+
+    with capturing() as (capture, passed_on):
+        result = run(FlowBuilder("late").step(stuck, timeout=0.1).build(), plugins=[capture], backend=backend)
+        release.set()
+
+    assert printed.is_set()
+    assert sections(result, "stuck") == {"stdout": "before\n"}
+    assert passed_on.getvalue() == ""

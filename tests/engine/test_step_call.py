@@ -294,3 +294,16 @@ def test_a_wrapper_that_is_no_generator_is_refused() -> None:
 
     with pytest.raises(PluginError, match="flowbuilder_step_call is a generator that yields once"):
         run(flow_of("thread"), plugins=[Plain()])
+
+
+def test_text_that_comes_bit_by_bit_is_one_section(backend: Backend) -> None:
+    class Writes:
+        @hookimpl
+        def flowbuilder_step_call(self, call: Call) -> Generator[None, Any, None]:
+            call.write("diary", "dear ")
+            call.add_section("time", "1 s")
+            yield
+            call.write("diary", "diary")
+
+    result = run(FlowBuilder("one").step(lambda: 1, name="one").build(), plugins=[Writes()], backend=backend)
+    assert result.steps["one"].sections == (Section("diary", "dear diary"), Section("time", "1 s"))

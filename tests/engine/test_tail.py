@@ -6,7 +6,7 @@ import time
 
 from hypothesis import given, strategies as st
 
-from flowbuilder.builtin.tail import LIMIT, Tail
+from flowbuilder.engine.tail import LIMIT, Tail
 
 
 def test_a_short_text_is_kept_whole() -> None:
