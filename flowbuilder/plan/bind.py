@@ -11,7 +11,6 @@ from flowbuilder.declare.definitions import (
     ProviderDefinition,
     StepDefinition,
     WorkflowDefinition,
-    definition_of,
 )
 from flowbuilder.declare.signature import Parameter, read_signature, wants_result
 from flowbuilder.errors import PlanError, shown, shown_value
@@ -76,7 +75,7 @@ class Binder:
         known, requester = self._known, self._requester
         if isinstance(source, tuple):
             return Binding(parameter, Kind.VALUE, value=source)
-        found = known.scope.find(source, requester) if isinstance(source, str) else definition_of(source)
+        found = known.scope.of(source, requester)
         if found is None:
             known.inputs.request(source, Request(requester, requester.fn, parameter, mapped=True))
             return Binding(parameter, Kind.INPUT, source)

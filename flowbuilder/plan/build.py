@@ -55,10 +55,11 @@ def make_plan(
     """
     given = options or PlanOptions()
     annotations = Annotations()
+    scope = Scope(collection, workflow, given.plugins)
     known = Known(
-        scope=Scope(collection, workflow, given.plugins),
+        scope=scope,
         inputs=Inputs(_mapping("params=", params), annotations, allow_unknown=given.allow_unknown),
-        overrides=Overrides(_mapping("overrides=", overrides)),
+        overrides=Overrides(_mapping("overrides=", overrides), scope.standing_for),
         names=Names(),
         annotations=annotations,
         warnings=[],

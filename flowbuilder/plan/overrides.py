@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
@@ -10,13 +10,17 @@ from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 
 
 class Overrides:
-    """The overrides of one plan; a function means that step alone, a name every one so called."""
+    """The overrides of one plan; a function means that step alone, a name every one so called.
 
-    def __init__(self, given: Mapping[Any, Any]) -> None:
+    ``standing_for`` says which definition the plan has in the place of a function's own.
+    """
+
+    def __init__(self, given: Mapping[Any, Any], standing_for: Callable[[Definition], Definition]) -> None:
         self._values: dict[Definition | str, Any] = {}
         self._used: set[Definition | str] = set()
         for thing, value in given.items():
-            self._values[_key(thing)] = value
+            key = _key(thing)
+            self._values[key if isinstance(key, str) else standing_for(key)] = value
 
     def has(self, definition: Definition) -> bool:
         """Return whether a value takes the place of a definition."""

@@ -34,6 +34,7 @@ class Scope:
 
     def __init__(self, collection: Collection, workflow: WorkflowDefinition, plugins: Iterable[str] = ()) -> None:
         self._collection = collection
+        self._own = workflow.own
         self._first: tuple[Layer, ...] = (workflow.own, collection.own())
         self._plugins = tuple(plugins)
         self._modules: dict[str, Layer] = {}
@@ -53,13 +54,25 @@ class Scope:
                 return found
         return None
 
+    def of(self, thing: Any, requester: Definition) -> Definition | None:
+        """Return the definition that a function, definition or name stands for, None for any other thing."""
+        if isinstance(thing, str):
+            return self.find(thing, requester)
+        found = definition_of(thing)
+        return None if found is None else self.standing_for(found)
+
+    def standing_for(self, definition: Definition) -> Definition:
+        """Return what the workflow has in the place of a definition: a ``FlowBuilder`` may give it other words."""
+        own = self._own.get(definition.name)
+        return own if own is not None and own.fn is definition.fn else definition
+
     def step(self, thing: Any, requester: Definition) -> Definition:
         """Return the definition that a function, definition or name stands for.
 
         Raises:
             UnknownNameError: when it stands for none.
         """
-        found = self.find(thing, requester) if isinstance(thing, str) else definition_of(thing)
+        found = self.of(thing, requester)
         if found is None:
             name = thing if isinstance(thing, str) else shown_value(thing)
             raise UnknownNameError("step", name, self.names(requester), requester.where)

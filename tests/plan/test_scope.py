@@ -245,3 +245,27 @@ def test_a_module_may_hold_objects_that_raise_when_they_are_looked_at(collect: C
     plan = flows.plan("report")
     assert isinstance(plan.workflow, WorkflowDefinition)
     assert [step.name for step in plan.steps] == ["report"]
+
+
+def test_a_decorated_step_that_a_builder_gives_other_words_is_the_one_that_others_are_wired_to() -> None:
+    flows = Registry()
+
+    @flows.step
+    def rows() -> list[int]:
+        return [1, 2]
+
+    @flows.step(needs={"data": rows})
+    def total(data: list[int]) -> int:
+        return sum(data)
+
+    @flows.step(each={"n": rows}, after=[rows])
+    def square(n: int) -> int:
+        return n * n
+
+    flow = FlowBuilder("both").step(lambda: None, name="first").then(rows).step(total).step(square).build()
+    plan = flows.plan(flow)
+    assert [step.name for step in plan.steps] == ["first", "rows", "total", "square"]
+    assert plan.by_name["rows"].after == ("first",)
+
+    overridden = flows.plan(FlowBuilder("both").step(rows, retries=2).step(total).build(), overrides={rows: [5]})
+    assert [step.name for step in overridden.steps] == ["total"]
