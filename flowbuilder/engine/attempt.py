@@ -70,6 +70,7 @@ class Attempt:
     is_worth_another = False
     passed = False
     overdue = False
+    remark = "overran and its thread still runs"  # of one that is overdue
     phase = "body"
     _rest: Rest | None = None
 

@@ -152,7 +152,7 @@ class Ending:
             self._give_up(attempt)
             late = self._twin(attempt)
             late.cancelled()
-            self._state.notes.append(f"{attempt.info.name} {reason}")
+            attempt.remark = reason
             self._fail(late, held=True)
         self.digest()
 

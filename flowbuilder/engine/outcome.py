@@ -70,8 +70,8 @@ def _distinct(errors: Iterable[BaseException]) -> tuple[BaseException, ...]:
 
 
 def _notes(state: RunState, plugin_failures: Iterable[tuple[str, str]]) -> list[str]:
-    overdue = dict.fromkeys(one.info.name for one in list(state.overdue.values()))
-    notes = [*state.notes, *(f"{name} overran and its thread still runs" for name in overdue)]
+    overdue = dict.fromkeys(f"{one.info.name} {one.remark}" for one in list(state.overdue.values()))
+    notes = [*state.notes, *overdue]
     notes += [f"plugin {plugin} failed in flowbuilder_{hook}" for plugin, hook in plugin_failures]
     if state.cancel_reason:
         notes.append(f"cancelled: {state.cancel_reason}")

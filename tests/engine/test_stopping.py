@@ -155,7 +155,7 @@ def test_a_thread_that_does_not_ask_is_left_behind_after_the_grace_period(backen
     release.set()
     assert 0.1 <= took < 5
     assert result.steps["stuck"].status is Status.CANCELLED
-    assert "stuck was cancelled, but still runs after 0.1 s" in result.notes
+    assert result.notes == ("stuck was cancelled, but still runs after 0.1 s",)
     assert recorder.of("stuck") == ["start stuck 1", "error stuck cancelled"]
 
 
