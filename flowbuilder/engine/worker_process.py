@@ -91,7 +91,7 @@ class WorkerProcess:
         try:
             message = pickle.dumps((inner.__module__, inner.__qualname__, settled, dict(kwargs)), protocol=5)
         except Exception as error:  # pickling calls the user's __reduce__, which may raise anything
-            raise TypeError(f"the arguments cannot be sent to a worker process: {error}") from error
+            raise TypeError(f"{_culprit(kwargs)} cannot be sent to a worker process: {error}") from error
         try:
             self._send(message, deadline)
             data = self._receive(deadline)
@@ -184,6 +184,15 @@ class WorkerProcess:
                 return
             if not self.is_alive and not pipe.poll(0):
                 raise EOFError
+
+
+def _culprit(kwargs: Mapping[str, Any]) -> str:
+    for name, value in kwargs.items():
+        try:
+            pickle.dumps(value, protocol=5)
+        except Exception:  # as above
+            return f"the argument {name!r} ({type(value).__name__})"
+    return "an argument that partial() settled"
 
 
 def _settled(fn: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_what_cannot_be_sent_fails_its_own_step_with_a_clear_message(collect: Co
 
     errors = {name: str(step.error) for name, step in result.steps.items() if step.error is not None}
     lock = "cannot pickle '_thread.lock' object"
-    assert errors["argument"] == f"the arguments cannot be sent to a worker process: {lock}"
+    assert errors["argument"] == f"the argument 'lock' (lock) cannot be sent to a worker process: {lock}"
     assert errors["returned"] == f"the step's result (lock) cannot be sent back: {lock}"
     assert errors["raised"] == "Local: one and two"
     assert errors["raised_broken"].startswith("Broken")
