@@ -12,7 +12,7 @@ from tests.conftest import InLoop
 def lines() -> int:
     """Return how many lines there are, those of other tests too."""
     gc.collect()
-    return sum(isinstance(one, Line) for one in gc.get_objects())
+    return sum(type(one) is Line for one in gc.get_objects())
 
 
 def test_lines_of_runs_that_are_over_are_gone(in_loop: InLoop) -> None:

@@ -86,8 +86,9 @@ def test_a_thousand_workflows_of_twenty_steps_all_end_and_none_waits_long_beside
     assert p99 <= 0.25
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", [pytest.param("steps", marks=pytest.mark.deep), "items"])
+@pytest.mark.parametrize("kind", ["steps", "items"])
 def test_a_run_of_100_000_pending_steps_is_cancelled_in_two_seconds(in_loop: InLoop, kind: str) -> None:
     gate = Gate()
     count = 100_000
@@ -151,6 +152,7 @@ def test_a_scheduler_keeps_nothing_of_runs_that_ended(in_loop: InLoop, words: di
                 await scheduler.submit(single(f"run_{n}", heavy, **words)).wait()
             await scheduler.submit(single("last", lambda: 1)).wait()
             gc.collect()
-            return sum(isinstance(one, Heavy) for one in gc.get_objects())
+            # By its type alone: an object of some other test may answer questions as it likes.
+            return sum(type(one) is Heavy for one in gc.get_objects())
 
     assert in_loop(main) <= 1
