@@ -50,4 +50,4 @@ bench: .venv-bench/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench .bench site dist build code-report.html
+	rm -rf .venv .venv-bench .bench site dist build code-report.html nightly.sqlite
