@@ -129,10 +129,6 @@ class Schedule:
         """How many units there are, steps and the items that are known."""
         return len(self._state)
 
-    def lane(self, unit: int) -> int:
-        """Return the lane of a unit."""
-        return self._lane[unit]
-
     def parent(self, unit: int) -> int:
         """Return the mapped step an item belongs to, -1 for a step."""
         return self._parent[unit]

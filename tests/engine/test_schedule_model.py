@@ -303,3 +303,22 @@ def test_batches_are_barriers(plan: tuple[list[Entry], list[int], int | None], s
     told = [(one.kind, one.unit) for one in schedule.news if one.kind.startswith("batch")]
     expected = [(kind, number) for number in range(len(batches)) for kind in ("batch_start", "batch_finish")]
     assert told == expected
+
+
+def test_a_unit_that_does_not_run_cannot_end() -> None:
+    _, share = admission([1], None)
+    schedule = Schedule([Entry(0)], share)
+
+    with pytest.raises(RuntimeError, match="unit 0 is READY, not RUNNING"):
+        schedule.succeed(0)
+
+
+def test_a_step_that_a_batch_held_back_stays_skipped_when_the_batch_opens_after_a_stop() -> None:
+    slots, share = admission([1], None)
+    schedule = Schedule([Entry(0), Entry(0)], share, batches=[[0], [1]])
+    assert taken(slots, schedule, 0) == 0
+    schedule.stop()
+    schedule.succeed(0)
+
+    assert schedule.state(1) is State.SKIPPED
+    assert schedule.ended
