@@ -62,7 +62,10 @@ class Registry(Collection):
         if isinstance(definition, StepDefinition):
             return workflow_of_step(definition)
         raise DefinitionError(
-            "this is no workflow", got=shown_value(thing), allowed="a @workflow, a @step, what .build() gave, or a name"
+            "this is no workflow",
+            got=shown_value(thing),
+            allowed="a @workflow, a @step, what .build() gave, or a name",
+            hint="add .build()" if hasattr(thing, "build") else "",
         )
 
 

@@ -49,6 +49,11 @@ def test_what_is_no_workflow_is_refused(thing: object) -> None:
     )
 
 
+def test_a_builder_that_was_not_built_is_told_what_is_missing() -> None:
+    with pytest.raises(DefinitionError, match=r"\n  hint: add \.build\(\)$"):
+        Registry().workflow_of(FlowBuilder("unbuilt"))
+
+
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean 'nightly'\?"):
         flows().plan("nigthly")

@@ -212,7 +212,7 @@ def test_a_sync_twin_inside_a_loop_names_what_to_await(in_loop: InLoop, method: 
 
 
 def test_two_steps_of_one_name_are_an_error() -> None:
-    with pytest.raises(DuplicateNameError, match="the name 'one' is defined twice"):
+    with pytest.raises(DuplicateNameError, match=r"the name 'one' is defined twice \(.*test_parallel\.py:\d+\)"):
         ParallelExecutor().execute_sync([("one", lambda: 1), ("one", lambda: 2)])
 
 

@@ -159,10 +159,13 @@ def mark(fn: F, definition: Definition) -> F:
     return fn
 
 
+OURS = ("flowbuilder.declare", "flowbuilder.parallel")
+
+
 def caller() -> FrameType | None:
-    """Return the frame of whoever called the decorator."""
+    """Return the frame of whoever called the decorator, the builder or the executor."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # the documented way to the caller
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith("flowbuilder.declare"):
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(OURS):
         frame = frame.f_back
     return frame
 
