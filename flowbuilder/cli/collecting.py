@@ -15,6 +15,7 @@ from flowbuilder.cli.boundary import lines_of_a_plugin
 from flowbuilder.cli.extending import call_one
 from flowbuilder.cli.output import say
 from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition
+from flowbuilder.declare.validate import composed
 from flowbuilder.declared import Registry
 from flowbuilder.discovery import find_flow_files, import_flow_file, runnable
 from flowbuilder.errors import CollectError, FlowBuilderError, did_you_mean, shown, shown_value
@@ -65,7 +66,7 @@ def target_of(word: str) -> Target:
         raise CollectError(f"{shown_value(word)} names nothing", hint="write PATH or PATH::NAME")
     if not _exists(Path(text)):
         raise CollectError(f"there is no file or folder {shown_value(text)}", hint=_what_was_meant(Path(text)))
-    return Target(Path(text), name)
+    return Target(Path(text), composed(name))
 
 
 def _exists(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbuilder.cli.project import Project
+from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.convert import Given, Text
 from flowbuilder.plan.params import environment_params, read_params_file
@@ -38,7 +39,7 @@ class Values:
         """
         known = list(dict.fromkeys(name for plan in plans for name in plan.inputs))
         for name, value in self.typed.items():
-            if name not in known:
+            if composed(name) not in known:
                 raise InputError(
                     f"there is no input named {shown_value(name)}",
                     got=f"a value from {value.origin}",

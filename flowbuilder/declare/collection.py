@@ -15,6 +15,7 @@ from flowbuilder.declare.definitions import (
     WorkflowDefinition,
     definition_of,
 )
+from flowbuilder.declare.validate import composed
 from flowbuilder.declare.words import ProviderWords, StepWords, WorkflowWords
 from flowbuilder.errors import DefinitionError, DuplicateNameError, UnknownNameError, listed, shown_value
 
@@ -152,7 +153,8 @@ class Collection:
         Raises:
             UnknownNameError: when there is none, or (as the hint says) more than one.
         """
-        module, _, short = name.rpartition("::")
+        module, _, text = name.rpartition("::")
+        short = composed(text)
         found = [one for one in self if one.name == short and (not module or one.module == module)]
         if len(found) > 1 and len({one.module for one in found}) > 1:
             raise DefinitionError(

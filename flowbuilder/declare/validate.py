@@ -27,8 +27,7 @@ def checked_name(name: object, where: Where | None = None) -> str:
         raise DefinitionError("name= takes text", where=where, got=shown_value(name), allowed='text such as "load"')
     if name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME:
         return name
-    # Python composes the letters of a parameter's name, so a name typed decomposed must be composed to be found.
-    name = unicodedata.normalize("NFC", name)
+    name = composed(name)
     wrong = _wrong_in_name(name)
     if wrong:
         raise DefinitionError(
@@ -38,6 +37,16 @@ def checked_name(name: object, where: Where | None = None) -> str:
             allowed=f"1 to {LONGEST_NAME} printable characters without / :: [ ] and not starting with - or .",
         )
     return name
+
+
+def composed(name: str) -> str:
+    """Return a name in the letters that Python gives a parameter of that name, however it was typed.
+
+    Decomposed letters are composed; of what may be a parameter, letters of other widths and shapes are the plain ones.
+    """
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFKC" if name.isidentifier() else "NFC", name)
 
 
 def _wrong_in_name(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from flowbuilder.declare.definitions import Definition
 from flowbuilder.declare.signature import default_of
+from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, did_you_mean, listed, nearest, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.convert import Given, Text, converted, shown_given
@@ -43,8 +44,8 @@ class Inputs:
     With ``allow_unknown``, values for names that are no input are passed over.
     """
 
-    def __init__(self, params: Mapping[str, Any], annotations: Annotations, *, allow_unknown: bool = False) -> None:
-        self._params = params
+    def __init__(self, params: Mapping[Any, Any], annotations: Annotations, *, allow_unknown: bool = False) -> None:
+        self._params = {composed(name) if isinstance(name, str) else name: value for name, value in params.items()}
         self._annotations = annotations
         self._allow_unknown = allow_unknown
         self._requests: dict[str, list[Request]] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
+from flowbuilder.declare.validate import composed
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 
 
@@ -53,7 +54,7 @@ class Overrides:
 def _key(thing: Any) -> Definition | str:
     definition = definition_of(thing)
     if isinstance(thing, str):
-        return thing
+        return composed(thing)
     if definition is None or isinstance(definition, WorkflowDefinition):
         raise PlanError("overrides= takes steps, providers or their names", got=shown_value(thing))
     return definition

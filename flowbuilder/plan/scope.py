@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
 from flowbuilder.declare.signature import innermost
+from flowbuilder.declare.validate import composed
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
 
 
@@ -45,7 +45,7 @@ class Scope:
         Raises:
             PlanError: when it stands for two that were imported under different names.
         """
-        name = name if name.isascii() else unicodedata.normalize("NFC", name)
+        name = composed(name)
         for names in self._layers(requester):
             found = names.get(name)
             if isinstance(found, Clash):

@@ -237,3 +237,10 @@ def test_the_summary_is_told_of_all_runs_together(flowtester: FlowTester) -> Non
         """,
     )
     assert "summary of second first\n" in flowtester.run("run", "--all").stdout
+
+
+def test_names_and_inputs_may_be_typed_in_any_width_of_letters(flowtester: FlowTester) -> None:
+    flowtester.write("flow_wide.py", "from flowbuilder import step\n@step\ndef 売上ＡＢＣ(税率: int): return 税率\n")
+    for word in ("売上ABC", "売上ＡＢＣ"):
+        outcome = flowtester.run("run", f"flow_wide.py::{word}", "-P", "税率=８")
+        assert outcome.result.value == 8

@@ -29,11 +29,12 @@ def test_a_name_is_free_text_of_any_script(name: str) -> None:
     assert checked_name(name) == name
 
 
-def test_a_name_typed_in_decomposed_letters_is_the_one_a_parameter_has() -> None:
+@pytest.mark.parametrize("name", ["cafe\u0301", "売上ＡＢＣ", "\ufb01le", "ｶﾅ", "ℌ"])
+def test_a_name_however_typed_is_the_one_a_parameter_has(name: str) -> None:
     namespace: dict[str, object] = {}
-    exec("def f(caf\u0065\u0301): pass", namespace)
+    exec(f"def f({name}): pass", namespace)
     (parameter,) = namespace["f"].__code__.co_varnames  # type: ignore[attr-defined]  # it is a function
-    assert checked_name("cafe\u0301") == parameter
+    assert checked_name(name) == parameter
 
 
 @pytest.mark.parametrize(

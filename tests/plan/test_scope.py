@@ -186,11 +186,17 @@ def test_one_step_imported_under_two_names_is_one_step(collect: Collect, written
     assert [step.name for step in flows.plan("both").steps] == ["rows", "both"]
 
 
-def test_a_name_in_decomposed_letters_finds_its_step() -> None:
-    def total(rows: None) -> None: ...
+@pytest.mark.parametrize("name", ["cafe\u0301", "売上ＡＢＣ"])
+def test_a_name_however_typed_finds_its_step_and_its_input(collect: Collect, name: str) -> None:
+    flows = collect(STEP + f"@step(name='{name}')\ndef a(): ...\n@step\ndef total({name}, {name}_in, rows): ...\n")
+    params = {f"{name}_in": 5, "rows": 1}
+    plan = flows.plan("total", params)
+    assert plan.by_name["total"].upstream == (flows[name].name,)
+    assert list(plan.params.values()) == [5, 1]
+    assert [step.name for step in flows.plan("total", params, overrides={name: 3}).steps] == ["total"]
 
-    flow = FlowBuilder("etl").step(lambda: None, name="café").step(total, needs={"rows": "cafe\u0301"}).build()
-    assert Registry().plan(flow).by_name["total"].upstream == ("café",)
+    flow = FlowBuilder("etl").step(flows[name].fn).step(lambda rows: rows, name="b", needs={"rows": name})  # type: ignore[arg-type]  # it has a function
+    assert flows.plan(flow.build()).by_name["b"].upstream == (flows[name].name,)
 
 
 @pytest.mark.parametrize("word", ["needs", "after"])
