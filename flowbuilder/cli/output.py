@@ -8,6 +8,7 @@ from flowbuilder.errors import shown
 
 LONGEST_LINE = 1000
 MOST_LINES = 60
+COLORS = {"error": "red", "internal error": "red", "warning": "yellow"}
 
 
 def put(text: str) -> None:
@@ -41,8 +42,21 @@ def say(text: str) -> None:
     lines = text.split("\n")
     if len(lines) > MOST_LINES:
         lines[MOST_LINES // 2 : -MOST_LINES // 2] = [f"  … {len(lines) - MOST_LINES} more lines …"]
+    first, *rest = (shown(line, LONGEST_LINE) + "\n" for line in lines)
     try:
-        sys.stderr.write("".join(shown(line, LONGEST_LINE) + "\n" for line in lines))
+        sys.stderr.write("".join([_in_color(first), *rest]))
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def _in_color(line: str) -> str:
+    """Return a line with the word before its colon in colour, where stderr shows colours."""
+    from flowbuilder.terminal import Terminal
+
+    word, colon, rest = line.partition(":")
+    if word not in COLORS or not Terminal(sys.stderr).has_color:
+        return line
+    from click import style
+
+    return style(word + colon, fg=COLORS[word], bold=True) + rest
