@@ -51,7 +51,7 @@ def _warned(text: str) -> None:
 
 def make_host(
     *,
-    plugins: Sequence[Any] = (),
+    plugins: Iterable[Any] | None = None,
     names: Sequence[str] = (),
     builtin: Sequence[str] = (),
     entry_points: bool = True,
@@ -82,9 +82,19 @@ def make_host(
     for name in wanted:
         if name not in left_out and name not in BUILT_IN and name not in found:
             _register_named(pm, name, [*BUILT_IN, *found])
-    for plugin in plugins:
+    for plugin in _objects(plugins):
         pm.register(plugin)
     return pm
+
+
+def _objects(plugins: Any) -> Iterable[Any]:
+    if plugins is None:
+        return ()
+    if isinstance(plugins, str | Mapping) or not isinstance(plugins, Iterable):
+        raise PluginError(
+            "plugins= takes a list of objects with hooks", got=shown_value(plugins), hint="plugins=[plugin]"
+        )
+    return plugins
 
 
 def _refuse_unknown(names: Sequence[str], known: Iterable[str]) -> None:

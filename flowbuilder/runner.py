@@ -37,7 +37,7 @@ class RunWords(TypedDict, total=False):
 
     params: Mapping[str, Any] | None
     config: ParallelConfig | None
-    plugins: Sequence[Any]
+    plugins: Sequence[Any] | None
     overrides: Mapping[Any, Any] | None
     registry: Registry | None
     seed: int
@@ -123,7 +123,7 @@ def refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
 
 
 def _planned(workflow: Any, words: RunWords) -> tuple[Plan, pluggy.PluginManager]:
-    host = make_host(plugins=words.get("plugins", ()), entry_points=False)
+    host = make_host(plugins=words.get("plugins"), entry_points=False)
     plan = make_run_plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"), host)
     return plan, host
 
@@ -137,6 +137,8 @@ def make_run_plan(
 ) -> Plan:
     """Return the plan of a run, after the plugins have looked at it."""
     known = default_registry if registry is None else registry
+    if not isinstance(known, Registry):
+        raise DefinitionError("registry= takes a Registry", got=shown_value(known))
     options = PlanOptions(executors=frozenset(factories(host)), plugins=modules_of(host))
     plan = known.plan(workflow, params, overrides, options)
     # Made now, so that every run of the plan finds it.
@@ -172,10 +174,13 @@ def run_info(
 
     Raises:
         PlanError, UnknownNameError: when it needs resources that there are not.
+        DefinitionError: when ``config`` or ``seed`` is none.
     """
     own = plan.workflow.config or ParallelConfig()
     given = checked_config(config)
     merged = given.over(own) if given else own
+    if not isinstance(seed, int):
+        raise DefinitionError("seed= takes a whole number", got=shown_value(seed))
     check_resources(plan, (merged.resources or {}) if resources is None else resources)
     return RunInfo(
         run_id=uuid.uuid4().hex[:12],

@@ -175,6 +175,26 @@ def test_what_is_no_config_is_an_error(config: Any) -> None:
         run(one(), config=config)
 
 
+@pytest.mark.parametrize(
+    ("word", "value", "message"),
+    [
+        ("registry", "flows", "registry= takes a Registry\n  got: 'flows'"),
+        ("seed", "x", "seed= takes a whole number\n  got: 'x'"),
+        ("seed", [1], "seed= takes a whole number\n  got: [1]"),
+        ("plugins", 5, "plugins= takes a list of objects with hooks\n  got: 5\n  hint: plugins=[plugin]"),
+        ("plugins", "json", "plugins= takes a list of objects with hooks\n  got: 'json'\n  hint: plugins=[plugin]"),
+    ],
+)
+def test_a_word_of_run_that_is_of_another_kind_is_an_error(word: str, value: Any, message: str) -> None:
+    with pytest.raises(FlowBuilderError) as caught:
+        run(FlowBuilder("one").step(lambda: 1, name="a").build(), **{word: value})
+    assert str(caught.value) == message
+
+
+def test_no_plugins_may_be_said_as_none() -> None:
+    assert run(FlowBuilder("one").step(lambda: 1, name="a").build(), plugins=None).value == {"a": 1}
+
+
 def test_a_plugin_given_twice_or_as_a_class_is_an_error() -> None:
     class Hears:
         @hookimpl
