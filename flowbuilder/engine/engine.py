@@ -175,7 +175,7 @@ class Engine:
         self.wake_lanes()
 
     def _has_work(self, lane: int) -> bool:
-        return bool(self.prepared[lane]) or self.admission.startable(lane)
+        return bool(self.prepared[lane]) or (self.admission.startable(lane) and not self.relay.is_behind)
 
     def _lanes_to_wake(self) -> Sequence[int]:
         """Return the lanes that could start something, and are not about to look for it anyway."""

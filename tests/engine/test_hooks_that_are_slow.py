@@ -21,7 +21,8 @@ from flowbuilder.runner import Backend
 from tests.conftest import InLoop
 
 
-def test_no_new_step_starts_while_the_queue_of_hooks_is_long_and_nothing_deadlocks(backend: Backend) -> None:
+@pytest.mark.parametrize("kind", ["thread", "loop", "inline"])
+def test_no_new_step_starts_and_nothing_spins_while_the_queue_of_hooks_is_long(backend: Backend, kind: str) -> None:
     total, release = 12_000, threading.Event()
     started = [0]
 
@@ -34,24 +35,32 @@ def test_no_new_step_starts_while_the_queue_of_hooks_is_long_and_nothing_deadloc
             release.wait(20)
             self.heard += 1
 
-    async def body(n: int) -> None:
+    def plain(n: int) -> None:
         started[0] += 1
 
+    async def looped(n: int) -> None:
+        plain(n)
+
     def releases() -> None:
-        seen = 0
+        seen, busy = 0, 0.0
         while not seen or seen != started[0]:
-            seen = started[0]
+            seen, before = started[0], time.process_time()
             time.sleep(0.3)
-        standing.append(seen)
+            busy = time.process_time() - before
+        standing.append((seen, busy))
         release.set()
 
-    slow, standing = Slow(), list[int]()
+    slow, standing = Slow(), list[tuple[int, float]]()
     thread = threading.Thread(target=releases)
     thread.start()
-    flow = FlowBuilder("wide").step(body, each={"n": "numbers"}).build()
-    result = run(flow, params={"numbers": list(range(total))}, backend=backend, plugins=[slow])
+    flow = FlowBuilder("wide")
+    flow.step(looped if kind == "loop" else plain, name="body", each={"n": "numbers"},
+              executor=None if kind == "loop" else kind)  # fmt: skip
+    result = run(flow.build(), params={"numbers": list(range(total))}, backend=backend, plugins=[slow])
     thread.join()
-    assert 0 < standing[0] < total // 2
+    ((seen, busy),) = standing
+    assert 0 < seen < total // 2
+    assert busy < 0.1
     assert result.steps["body"].raw_value == [None] * total
     assert slow.heard == total + 1
 
