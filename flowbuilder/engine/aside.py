@@ -31,17 +31,24 @@ class Aside(Generic[T]):
 
     async def __call__(self) -> T:
         """Start the call and return what it returns, or raise what it raises."""
-        variables = without_loop(copy_context())
-        threading.Thread(target=variables.run, args=(self._work,), name="flowbuilder-aside", daemon=True).start()
+        self._in_a_thread(self._work)
         try:
             while not self._ended:
                 await self._wakeup.wait()
-        finally:
+        except BaseException:  # a cancellation, which asyncio and trio each have their own class for
             with self._lock:
-                self._is_left = not self._ended
+                self._is_left = True
+                is_late = self._ended
+            if is_late:
+                self._in_a_thread(self._take_back)
+            raise
         if self._error is not None:
             raise self._error
         return self._value
+
+    def _in_a_thread(self, call: Callable[[], None]) -> None:
+        variables = without_loop(copy_context())
+        threading.Thread(target=variables.run, args=(call,), name="flowbuilder-aside", daemon=True).start()
 
     def _work(self) -> None:
         try:
@@ -50,6 +57,11 @@ class Aside(Generic[T]):
             self._error = error
         with self._lock:
             self._ended = True
-        if self._is_left and self._undo is not None and self._error is None:
-            self._undo()
+            is_left = self._is_left
+        if is_left:
+            self._take_back()
         self._wakeup.notify()
+
+    def _take_back(self) -> None:
+        if self._undo is not None and self._error is None:
+            self._undo()
