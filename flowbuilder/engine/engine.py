@@ -116,6 +116,8 @@ class Engine:
         with self.lock:
             self._settle(attempt)
             following = self._next(lane) if lane is not None else None
+            if lane is not None and following is None:
+                self._woken.discard(lane)
             wake = self._lanes_to_wake()
         if wake:
             self._wake(wake)

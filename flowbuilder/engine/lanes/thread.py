@@ -47,7 +47,15 @@ class ThreadLane:
                 return
             thread = threading.Thread(target=self._serve, name="flowbuilder-step", daemon=True)
             self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                self._threads.discard(thread)
+                self._waking = False
+                if not self._threads:
+                    raise
+            # The system gives no more of them: those there are take what waits, one after another.
 
     def turn(self, group: TaskGroup) -> None:
         """Nothing is done on the loop."""
