@@ -75,9 +75,11 @@ class Watchdog:
         while frame is not None:
             attempt = frame.f_locals.get("self") if "execute" in frame.f_code.co_name else None
             if isinstance(attempt, Attempt):
+                is_inline = attempt.step.executor == "inline"
+                advice = 'use executor="thread"' if is_inline else "make it a plain def, or await what takes long"
                 return (
                     f"{attempt.info.name} blocks the event loop at {where}: nothing else on the loop runs,"
-                    " and no time-out can end it; make it a plain def, or await what takes long"
+                    f" and no time-out can end it; {advice}"
                 )
             frame = frame.f_back
         return f"the event loop is blocked at {where}"

@@ -44,6 +44,8 @@ def test_a_body_that_blocks_the_loop_is_named_while_it_does(
     (warning,) = warnings_of(caplog)
     assert warning.startswith("blocks blocks the event loop at ")
     assert f"{__file__}:" in warning
+    advice = 'use executor="thread"' if kind == "inline" else "make it a plain def, or await what takes long"
+    assert warning.endswith(f": nothing else on the loop runs, and no time-out can end it; {advice}")
     assert warning in result.notes
 
 
