@@ -81,12 +81,19 @@ class Run:
     def _set_limit(self, attempt: Attempt, timeout: float, lane: int) -> None:
         attempt.timeout = timeout
         attempt.deadline = attempt.started + timeout
+        if not self.stand(attempt):
+            self.state.shared.at(attempt.deadline, lambda: self._check_providers(attempt))
         if self.state.shared.facts[lane].enforces_timeouts:
             # Behind the lane's own limit stands this one, for bodies that swallow their cancellation.
             late = attempt.deadline + self.info.config.grace
             self.state.shared.at(late, lambda: self._overran(attempt, "it ignored its cancellation"))
         else:
             self.state.shared.at(attempt.deadline, lambda: self._overran(attempt, "its thread is still running"))
+
+    def _check_providers(self, attempt: Attempt) -> None:
+        if not self.stand(attempt):
+            attempt.remark = "overran while its providers were set up"
+            self._overran(attempt, "its providers were still being set up")
 
     def _overran(self, attempt: Attempt, reason: str) -> None:
         self._ending.overran(attempt, reason)

@@ -10,7 +10,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, Status, arun
+from flowbuilder import FlowBuilder, ParallelConfig, Registry, Status, arun, hookimpl, run
+from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
 from tests.conftest import InLoop
 
@@ -77,6 +78,54 @@ def test_a_set_up_in_a_thread_that_hangs_is_left_behind_after_the_grace_period_a
     assert recorder.runs[0].status is Status.CANCELLED
     release.set()
     assert undone.wait(5)
+
+
+@pytest.mark.parametrize("kind", ["plain", "looped"])
+def test_a_step_that_times_out_while_its_provider_is_set_up_says_so_and_its_body_is_never_called(
+    backend: Backend, recorder: Recorder, kind: str
+) -> None:
+    flows, release, called = Registry(), threading.Event(), list[str]()
+
+    class Releases:
+        @hookimpl
+        def flowbuilder_step_error(self) -> None:
+            release.set()
+
+    @flows.provider
+    def api() -> str:
+        assert release.wait(20)
+        return "api"
+
+    async def looped(api: str) -> None:
+        called.append(api)
+
+    def plain(api: str) -> None:
+        called.append(api)
+
+    flow = FlowBuilder("slow").step(looped if kind == "looped" else plain, name="user", timeout=0.1).build()
+    result = run(flow, registry=flows, backend=backend, plugins=[Releases(), recorder])
+    step = result.steps["user"]
+    assert step.status is Status.TIMED_OUT
+    assert str(step.error) == "user timed out after 0.1 s; its providers were still being set up"
+    assert set(result.notes) <= {"user overran while its providers were set up"}
+    assert called == []
+    assert recorder.of("user") == ["start user 1", "error user timed_out"]
+
+
+def test_the_time_that_the_set_up_took_is_not_left_for_the_body(backend: Backend) -> None:
+    flows = Registry()
+
+    @flows.provider
+    async def api() -> str:
+        await anyio.sleep(0.8)
+        return "api"
+
+    async def user(api: str) -> None:
+        await anyio.sleep(20)
+
+    step = run(FlowBuilder("slow").step(user, timeout=1.0).build(), registry=flows, backend=backend).steps["user"]
+    assert str(step.error) == "user timed out after 1 s"
+    assert (step.duration or 0) < 1.6
 
 
 @pytest.mark.parametrize("kind", ["plain", "looped"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -138,8 +139,8 @@ class LoopLane:
         return True
 
     async def _limited(self, attempt: Attempt) -> None:
-        assert attempt.timeout is not None
-        with anyio.move_on_after(attempt.timeout) as limit:
+        assert attempt.deadline is not None
+        with anyio.move_on_after(attempt.deadline - time.monotonic()) as limit:
             await attempt.execute_async()
         # What a body returns after its deadline is never a success, even if it swallowed the cancellation.
         if limit.cancel_called:
