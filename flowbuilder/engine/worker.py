@@ -10,6 +10,7 @@ import signal
 import struct
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from flowbuilder.discovery import install_finder
@@ -55,6 +56,7 @@ def _plain(value: object) -> object:
 def main(read: int, write: int, parent: int) -> None:
     """Serve calls until the pipe closes."""
     _die_with(parent)
+    _open_streams(anew=True)
     stream = os.fdopen(read, "rb")
     setup = pickle.loads(_next(stream) or b"")
     sys.path[:] = setup["path"]
@@ -92,6 +94,7 @@ def _next(stream: Any) -> bytes | None:
 
 def _reply(message: bytes, handler: Records) -> bytes:
     outcome, value = "returned", None
+    _open_streams()
     try:
         module, qualname, settled, kwargs = pickle.loads(message)
         fn: Any = importlib.import_module(module)
@@ -100,8 +103,9 @@ def _reply(message: bytes, handler: Records) -> bytes:
         value = fn(**settled, **kwargs)
     except BaseException as error:  # around a user's step anything may come
         outcome, value = "raised", _sendable(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # a body has closed it, or put something else there
+            stream.flush()
     records, handler.records = handler.records, []
     try:
         return pickle.dumps((outcome, value, records), protocol=5)
@@ -109,6 +113,18 @@ def _reply(message: bytes, handler: Records) -> bytes:
         what = f"the step's result ({type(value).__name__}) cannot be sent back: {error_text(error)}"
         failure = (TypeError(what), "")
         return pickle.dumps(("raised", failure, records), protocol=5)
+
+
+def _open_streams(*, anew: bool = False) -> None:
+    """Open stdout and stderr, or those of them that a body has closed or taken away.
+
+    Each line is written at once, so that a crash loses none.
+    """
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if anew or stream is None or getattr(stream, "closed", False):
+            file = open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115  # it stays open
+            setattr(sys, name, file)
 
 
 def _sendable(error: BaseException) -> tuple[BaseException, str]:

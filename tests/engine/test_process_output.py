@@ -46,6 +46,61 @@ def test_the_last_words_of_a_worker_that_died_are_printed(collect: Collect, capf
     assert capfd.readouterr().out == "last words\n"
 
 
+def test_what_a_worker_printed_just_before_a_crash_is_printed(
+    collect: Collect, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    flows = collect("""
+        import os, sys
+        from flowbuilder import step
+
+        @step(executor="process")
+        def dies() -> None:
+            print("last words")
+            print("and others", file=sys.stderr)
+            os._exit(3)
+    """)
+    run("dies", registry=flows)
+    assert capfd.readouterr() == ("last words\n", "and others\n")
+
+
+@pytest.mark.parametrize("harm", ["sys.stdout.close()", "sys.stdout = None"])
+def test_a_body_that_takes_its_stdout_away_leaves_one_to_the_next(
+    collect: Collect, capfd: pytest.CaptureFixture[str], harm: str
+) -> None:
+    flows = collect(f"""
+        import os, sys
+        from flowbuilder import step
+
+        @step(executor="process")
+        def harms() -> int:
+            print("before")
+            {harm}
+            return os.getpid()
+
+        @step(executor="process")
+        def follows(harms: int) -> bool:
+            print("after")
+            return os.getpid() == harms
+    """)
+    assert run("follows", registry=flows, config=ParallelConfig(max_concurrency=1)).value is True
+    assert capfd.readouterr().out == "before\nafter\n"
+
+
+@pytest.mark.parametrize("harm", ["sys.stdout = object()", "os.close(1)"])
+def test_a_body_that_breaks_its_stdout_still_returns(collect: Collect, harm: str) -> None:
+    flows = collect(f"""
+        import os, sys
+        from flowbuilder import step
+
+        @step(executor="process")
+        def harms() -> int:
+            {harm}
+            return 1
+    """)
+    assert run("harms", registry=flows).value == 1
+
+
 def test_much_output_comes_back_whole(collect: Collect, capfd: pytest.CaptureFixture[str]) -> None:
     flows = collect("""
         from flowbuilder import step
