@@ -322,3 +322,14 @@ def test_a_step_that_a_batch_held_back_stays_skipped_when_the_batch_opens_after_
 
     assert schedule.state(1) is State.SKIPPED
     assert schedule.ended
+
+
+def test_an_attempt_that_is_due_after_a_stop_is_not_tried() -> None:
+    slots, share = admission([2], None)
+    schedule = Schedule([Entry(0, [], False), Entry(0, [], False)], share)
+    assert [taken(slots, schedule, 0), taken(slots, schedule, 0)] == [0, 1]
+    schedule.wait(0)
+    schedule.stop()
+    schedule.due(0)
+    assert schedule.state(0) is State.FAILED
+    assert taken(slots, schedule, 0) is None
