@@ -60,6 +60,8 @@ class Ending:
         self._schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
+        if attempt.phase == "expand":
+            self._tell_map(attempt, None)
         definition = attempt.step.definition
         is_final = attempt.status is Status.CANCELLED or self._state.is_stopping or attempt.phase != "body"
         if not is_final and self._is_worth_another(attempt):
@@ -124,11 +126,14 @@ class Ending:
         unit = attempt.unit
         count = self._values.expand(unit, attempt.value)
         self._records.expanded(attempt, count)
-        info = StepInfo(attempt.info.name, attempt.info.definition, None, count)
-        self._relay.tell("step_start", run=self._info, step=info, attempt=1)
+        self._tell_map(attempt, count)
         self._schedule.expand(unit, count)
         if not count:
             self._map_ended(unit)
+
+    def _tell_map(self, attempt: Attempt, count: int | None) -> None:
+        info = StepInfo(attempt.info.name, attempt.info.definition, None, count)
+        self._relay.tell("step_start", run=self._info, step=info, attempt=1)
 
     # Bodies that are given up while they still run.
 
@@ -150,9 +155,12 @@ class Ending:
         """Give up on every body that still runs, noting the ``reason``."""
         for attempt in list(self._state.current.values()):
             self._give_up(attempt)
+            attempt.remark = reason
+            if not attempt.has_begun:
+                self._schedule.drop(attempt.unit, held=True)
+                continue
             late = self._twin(attempt)
             late.cancelled()
-            attempt.remark = reason
             self._fail(late, held=True)
         self.digest()
 

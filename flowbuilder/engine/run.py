@@ -66,7 +66,8 @@ class Run:
         attempt = Attempt(self, unit, step, info, number)
         state.current[unit] = attempt
         if step.each and parent < 0:
-            attempt.phase = "expand"
+            # Its start is told with the number of its items.
+            attempt.phase, attempt.has_begun = "expand", False
             return attempt
         if step_unit in self._wiring.shape.conditional and unit not in self._wanted:
             # Its start is told when its condition holds.

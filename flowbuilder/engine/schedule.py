@@ -166,9 +166,9 @@ class Schedule:
         self._leave(unit)
         self._end(unit, PASSED, unit)
 
-    def drop(self, unit: int) -> None:
-        """Say that a running unit was stopped before it began: it is skipped."""
-        self._leave(unit)
+    def drop(self, unit: int, *, held: bool = False) -> None:
+        """Say that a running unit was stopped before it began: it is skipped; ``held`` keeps its slot."""
+        self._leave(unit, held=held)
         self._end(unit, SKIPPED, -1)
 
     def wait(self, unit: int, *, held: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -68,11 +69,14 @@ def test_a_step_may_return_any_ordered_collection_to_map_over(value: object, exp
         ({"a": 1}, "dict: use list(….items())"),
     ],
 )
-def test_mapping_over_what_is_no_list_fails_the_mapped_step(backend: Backend, value: object, kind: str) -> None:
+def test_mapping_over_what_is_no_list_fails_the_mapped_step(
+    backend: Backend, recorder: Recorder, value: object, kind: str
+) -> None:
     flow = FlowBuilder("map").step(lambda: value, name="source")
     flow.step(lambda one: one, name="items", each={"one": "source"}).step(lambda items: items, name="taker")
 
-    result = run(flow.build(), backend=backend)
+    result = run(flow.build(), backend=backend, plugins=[recorder])
+    assert recorder.of("items") == ["start items 1", "error items failed"]
     assert result.steps["items"].status is Status.FAILED
     assert str(result.steps["items"].error) == f"each= maps 'one' over 'source', which is no list but {kind}"
     assert result.steps["taker"].reason == "items failed"
@@ -234,3 +238,15 @@ def test_a_map_over_many_items_keeps_every_value(backend: Backend, make: Callabl
     flow.step(lambda items: items == list(range(2_000)), name="taker")
 
     assert run(flow.build(), params={"numbers": list(range(2_000))}, backend=backend).value == {"taker": True}
+
+
+def test_a_mapped_step_that_is_stopped_before_its_items_are_counted_is_skipped(
+    backend: Backend, recorder: Recorder
+) -> None:
+    async def looped(n: int) -> None: ...
+
+    flow = FlowBuilder("late").step(looped, name="items", each={"n": []}).build()
+
+    result = run(replace(flow, timeout=1e-9), backend=backend, plugins=[recorder])
+    assert result.steps["items"].status is Status.SKIPPED
+    assert recorder.of("items") == ["skip items the run was cancelled: it timed out after 1e-09 s"]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from flowbuilder import Context, FlowBuilder, Registry, Status, StepResult, run
+from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, Status, StepResult, run
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
 
@@ -301,3 +301,22 @@ def test_a_condition_and_a_rescue_see_the_defaults_of_the_step(backend: Backend)
     flow.step(share, on_error=lambda error, parts: f"{parts} parts")
 
     assert run(flow.build(), backend=backend).value == {"share": "0 parts"}
+
+
+def test_a_when_that_outlives_the_grace_period_leaves_its_step_skipped(backend: Backend, recorder: Recorder) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    def hangs() -> bool:
+        asked.set()
+        return gate.wait(10)
+
+    def broken() -> None:
+        asked.wait(10)
+        raise ValueError
+
+    flow = FlowBuilder("late").step(lambda: 1, name="hung", when=hangs).step(broken).build()
+    result = run(flow, config=ParallelConfig(fail_fast=True, grace=0.05), backend=backend, plugins=[recorder])
+    gate.set()
+    assert result.steps["hung"].status is Status.SKIPPED
+    assert recorder.of("hung") == ["skip hung the run was stopped"]
+    assert result.notes == ("hung was cancelled, but still runs after 0.05 s",)
