@@ -66,10 +66,9 @@ def main(read: int, write: int, parent: int) -> None:
     logging.root.setLevel(setup["level"])
     while (message := _next(stream)) is not None:
         reply = _reply(message, handler)
-        data = HEADER.pack(len(reply)) + reply
-        view = memoryview(data)
-        while view:
-            view = view[os.write(write, view) :]
+        for view in map(memoryview, (HEADER.pack(len(reply)), reply)):
+            while view:
+                view = view[os.write(write, view) :]
 
 
 def _die_with(parent: int) -> None:

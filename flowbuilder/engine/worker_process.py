@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -24,6 +25,7 @@ from flowbuilder.errors import WorkerDiedError
 
 HEADER = struct.Struct("!Q")
 LOOK_EVERY = 0.5  # seconds
+PIECE = 1 << 20  # bytes
 # Behind all else, and not from the current folder, where a signal.py would stand for Python's own.
 HOME = str(Path(__file__).parents[2])
 BOOT = """\
@@ -62,6 +64,8 @@ class WorkerProcess:
         self._out, self._err = _appended_file(), _appended_file()
         self._records: list[logging.LogRecord] = []
         child_in, self._to = os.pipe()
+        # So that much is written at once, as far as it fits, and a worker that does not read blocks nobody.
+        os.set_blocking(self._to, False)
         self._from, child_out = os.pipe()
         try:
             self._process = subprocess.Popen(
@@ -76,6 +80,7 @@ class WorkerProcess:
         finally:
             os.close(child_in)
             os.close(child_out)
+        _widen(self._to, self._from)
         self._send(pickle.dumps({"path": sys.path, "table": install_finder().table, "level": logging.root.level}))
 
     def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any], deadline: float | None) -> Reply:
@@ -153,24 +158,28 @@ class WorkerProcess:
         return f"the worker process exited with code {code} before the step returned"
 
     def _send(self, message: bytes, deadline: float | None = None) -> None:
-        view = memoryview(HEADER.pack(len(message)) + message)
-        while view:
-            self._wait(self._to, select.POLLOUT, deadline)
-            view = view[os.write(self._to, view[: select.PIPE_BUF]) :]
+        header = HEADER.pack(len(message))
+        # A large message is not copied for the sake of a few bytes before it.
+        parts = [header, message] if len(message) > PIECE else [header + message]
+        for view in map(memoryview, parts):
+            while view:
+                self._wait(self._to, select.POLLOUT, deadline)
+                view = view[os.write(self._to, view[:PIECE]) :]
 
-    def _receive(self, deadline: float | None) -> bytes:
+    def _receive(self, deadline: float | None) -> bytearray:
         (size,) = HEADER.unpack(self._read_exactly(HEADER.size, deadline))
         return self._read_exactly(size, deadline)
 
-    def _read_exactly(self, size: int, deadline: float | None) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
+    def _read_exactly(self, size: int, deadline: float | None) -> bytearray:
+        data = bytearray(size)
+        left = memoryview(data)
+        while left:
             self._wait(self._from, select.POLLIN, deadline)
-            part = os.read(self._from, min(size - len(parts), 1 << 20))
-            if not part:
+            count = os.readv(self._from, [left[:PIECE]])
+            if not count:
                 raise EOFError
-            parts += part
-        return bytes(parts)
+            left = left[count:]
+        return data
 
     def _wait(self, fd: int, readiness: int, deadline: float | None) -> None:
         """Wait until a pipe can be read or written; what a worker forked may hold it open after its end."""
@@ -204,6 +213,13 @@ def _settled(fn: Any) -> dict[str, Any]:
             raise TypeError("a partial with positional arguments cannot be sent to a worker process; use keywords")
         fn = fn.func
     return found
+
+
+def _widen(*pipes: int) -> None:
+    """Let pipes hold more, where the system can and allows it, so that large values take fewer turns."""
+    for pipe in pipes:
+        with suppress(AttributeError, OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIECE)
 
 
 def _appended_file() -> IO[bytes]:
