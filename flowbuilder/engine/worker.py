@@ -66,7 +66,8 @@ def main(read: int, write: int, parent: int) -> None:
     logging.root.setLevel(setup["level"])
     while (message := _next(stream)) is not None:
         reply = _reply(message, handler)
-        for view in map(memoryview, (HEADER.pack(len(reply)), reply)):
+        for part in (HEADER.pack(len(reply)), reply):
+            view = memoryview(part)
             while view:
                 view = view[os.write(write, view) :]
 

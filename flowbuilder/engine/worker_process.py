@@ -161,7 +161,8 @@ class WorkerProcess:
         header = HEADER.pack(len(message))
         # A large message is not copied for the sake of a few bytes before it.
         parts = [header, message] if len(message) > PIECE else [header + message]
-        for view in map(memoryview, parts):
+        for part in parts:
+            view = memoryview(part)
             while view:
                 self._wait(self._to, select.POLLOUT, deadline)
                 view = view[os.write(self._to, view[:PIECE]) :]
