@@ -225,6 +225,18 @@ class SchedulerClosedError(FlowBuilderError):
     """A ``WorkflowScheduler`` was asked for something before it was entered or after it was left."""
 
 
+class StoreError(FlowBuilderError):
+    """The run store cannot be read or written."""
+
+    exit_code = 6
+
+
+class RunRefusedError(FlowBuilderError):
+    """A run is not gone on with: another process owns it, or what had finished was changed."""
+
+    exit_code = 7
+
+
 class StepTimeoutError(TimeoutError):
     """An attempt of a step overran its ``timeout``; ``seconds`` is the limit."""
 

@@ -1,0 +1,63 @@
+"""Store: the one Protocol behind which runs are kept; a plugin may bring another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from flowbuilder.store.rows import AttemptRow, Encoded, Entry, RunQuery, RunRow, Unit, UnitRow
+
+Draft = Callable[[], Iterable[Entry]]
+Then = Callable[[Exception | None], None]
+
+
+class Claim(Protocol):
+    """The right to carry one run on; it ends with the process that has it."""
+
+    def release(self) -> None:
+        """Give the run back."""
+
+
+class Store(Protocol):
+    """Keeps runs. Every method may be called from any thread."""
+
+    def claim(self, run_id: str) -> Claim:
+        """Make this process the one owner of a run.
+
+        Raises:
+            RunRefusedError: when another one owns it, naming that.
+            StoreError: when the store cannot be used.
+        """
+
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+        """Write entries behind all that were given before, and return at once.
+
+        ``draft`` gives the entries, on the thread that writes. ``then`` is called on that thread when
+        they stand: with None, or with the error that kept them out, after which nothing more is
+        written. Without ``sync`` they survive the process, but perhaps not a loss of power.
+        """
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that no new step should start."""
+
+    def runs(self, query: RunQuery) -> Sequence[RunRow]:
+        """Return runs, the newest first."""
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return the one run whose id starts with ``run_id``, None where there is no or more than one such."""
+
+    def units(self, run_id: str) -> Sequence[UnitRow]:
+        """Return how the steps and items of a run ended, in the order in which they did; without their values."""
+
+    def attempts(self, run_id: str) -> Sequence[AttemptRow]:
+        """Return the attempts of a run, in the order in which they started."""
+
+    def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
+        """Return what the steps and items of a run returned."""
+
+    def purge(self, run_ids: Iterable[str]) -> int:
+        """Forget runs that nobody owns; return how many."""
+
+    def close(self) -> None:
+        """Write what waits, and let go of everything."""

@@ -1,0 +1,164 @@
+"""MemoryStore: runs kept in this process alone, for tests and for programs that resume within one process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from flowbuilder.errors import RunRefusedError
+from flowbuilder.store.contract import Draft, Then
+from flowbuilder.store.rows import (
+    INTERRUPTED,
+    RUNNING,
+    SUCCESS,
+    AttemptMade,
+    AttemptRow,
+    Encoded,
+    Entry,
+    RunBegan,
+    RunEnded,
+    RunQuery,
+    RunRow,
+    Unit,
+    UnitEnded,
+    UnitRow,
+)
+from flowbuilder.store.writer import Writer
+
+
+class _Run:
+    """One run: its row, and the rows of its units and attempts by what they are of."""
+
+    def __init__(self, row: RunRow) -> None:
+        self.row = row
+        self.units: dict[Unit, UnitRow] = {}
+        self.attempts: dict[tuple[Unit, int], AttemptRow] = {}
+
+
+class _Owned:
+    def __init__(self, owned: set[str], run_id: str) -> None:
+        self._owned = owned
+        self._run_id = run_id
+
+    def release(self) -> None:
+        """Give the run back."""
+        self._owned.discard(self._run_id)
+
+
+class MemoryStore:
+    """Keeps runs in memory; it does what ``SqliteStore`` does, but for outliving the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, _Run] = {}
+        self._owned: set[str] = set()
+        self._writer: Writer | None = None
+
+    def claim(self, run_id: str) -> _Owned:
+        """Make the caller the one owner of a run."""
+        with self._lock:
+            if run_id in self._owned:
+                raise RunRefusedError(f"the run {run_id} is owned by another process", got="this process")
+            self._owned.add(run_id)
+        return _Owned(self._owned, run_id)
+
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+        """Write entries behind all that were given before."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = Writer(self._commit)
+            self._writer.write(draft, then, sync=sync)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that no new step should start."""
+        return self._writer is not None and self._writer.is_behind
+
+    def close(self) -> None:
+        """Write what waits; what is kept stays, and more may be written later."""
+        with self._lock:
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _commit(self, entries: Sequence[Entry], *, sync: bool) -> None:
+        with self._lock:
+            for entry in entries:
+                self._apply(entry)
+
+    def _apply(self, entry: Entry) -> None:
+        if isinstance(entry, UnitEnded):
+            units = self._runs[entry.run_id].units
+            units.pop(entry.row.unit, None)  # what is written anew comes last, as it does in a table
+            units[entry.row.unit] = entry.row
+        elif isinstance(entry, AttemptMade):
+            attempt = entry.attempt
+            attempts, key = self._runs[entry.run_id].attempts, (attempt.unit, attempt.number)
+            started_at = attempts[key].started_at if key in attempts else attempt.started_at
+            attempts[key] = replace(attempt, started_at=started_at)
+        elif isinstance(entry, RunEnded):
+            run = self._runs[entry.run_id]
+            run.row = replace(
+                run.row, status=entry.status, duration=entry.duration, counts=entry.counts, deaths=0, died_at=""
+            )
+        else:
+            self._begin(entry)
+
+    def _begin(self, entry: RunBegan) -> None:
+        row = entry.run
+        if not entry.is_resumed:
+            self._runs[row.run_id] = _Run(row)
+            return
+        run = self._runs[row.run_id]
+        run.row = replace(run.row, status=RUNNING, duration=None, deaths=row.deaths, died_at=row.died_at)
+        gone = {*entry.forgotten, *(unit for unit, one in run.units.items() if one.status != SUCCESS)}
+        for unit in gone:
+            run.units.pop(unit, None)
+
+    def runs(self, query: RunQuery) -> list[RunRow]:
+        """Return runs, the newest first."""
+        with self._lock:
+            rows = [self._as_it_is(run.row) for run in reversed(self._runs.values())]
+        found = [
+            row
+            for row in rows
+            if query.workflow in (None, row.workflow)
+            and query.status in (None, row.status)
+            and (query.since is None or row.started_at >= query.since)
+        ]
+        return found[: query.limit]
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return one run by the start of its id."""
+        with self._lock:
+            found = [run.row for name, run in self._runs.items() if run_id and name.startswith(run_id)]
+        return self._as_it_is(found[0]) if len(found) == 1 else None
+
+    def _as_it_is(self, row: RunRow) -> RunRow:
+        is_dead = row.status == RUNNING and row.run_id not in self._owned
+        return replace(row, status=INTERRUPTED) if is_dead else row
+
+    def units(self, run_id: str) -> list[UnitRow]:
+        """Return how the steps and items of a run ended, without their values."""
+        with self._lock:
+            rows = list(self._runs[run_id].units.values()) if run_id in self._runs else []
+        return [replace(row, value=Encoded(row.value.format, b"")) for row in rows]
+
+    def attempts(self, run_id: str) -> list[AttemptRow]:
+        """Return the attempts of a run."""
+        with self._lock:
+            return list(self._runs[run_id].attempts.values()) if run_id in self._runs else []
+
+    def values(self, run_id: str) -> list[tuple[Unit, Encoded]]:
+        """Return what the steps and items of a run returned."""
+        with self._lock:
+            return [(unit, row.value) for unit, row in self._runs[run_id].units.items()] if run_id in self._runs else []
+
+    def purge(self, run_ids: Iterable[str]) -> int:
+        """Forget runs that nobody owns; return how many."""
+        with self._lock:
+            gone = [run_id for run_id in run_ids if run_id in self._runs and run_id not in self._owned]
+            for run_id in gone:
+                del self._runs[run_id]
+        return len(gone)

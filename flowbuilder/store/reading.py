@@ -1,0 +1,107 @@
+"""Reading: rows out of the tables."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from flowbuilder.store.files import MARK
+from flowbuilder.store.rows import AttemptRow, Encoded, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.store.writing import params_of
+
+RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
+OF_RUN = "WHERE run = (SELECT number FROM runs WHERE run_id = ?) ORDER BY rowid"
+UNITS = (
+    "SELECT step, item, status, attempts, started_at, duration, reason, error, sections, wiring, code, format"
+    f" FROM units {OF_RUN}"
+)
+
+
+def runs(connection: sqlite3.Connection, query: RunQuery) -> list[RunRow]:
+    """Return runs, the newest first."""
+    wanted = {"workflow = ?": query.workflow, "status = ?": query.status, "started_at >= ?": query.since}
+    given = {clause: value for clause, value in wanted.items() if value is not None}
+    where = f" WHERE {' AND '.join(given)}" if given else ""
+    limit = -1 if query.limit is None else query.limit
+    found = connection.execute(f"{RUN}{where} ORDER BY number DESC LIMIT ?", (*given.values(), limit))
+    return [_run(row) for row in found]
+
+
+def run(connection: sqlite3.Connection, run_id: str) -> RunRow | None:
+    """Return the one run whose id starts so."""
+    end = run_id + "\U0010ffff"
+    found = connection.execute(f"{RUN} WHERE run_id >= ? AND run_id < ? LIMIT 2", (run_id, end)).fetchall()
+    return _run(found[0]) if len(found) == 1 and run_id else None
+
+
+def _run(row: Any) -> RunRow:
+    run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at = row
+    more = json.loads(facts)
+    return RunRow(
+        run_id=run_id,
+        workflow=workflow,
+        status=status,
+        started_at=started_at,
+        duration=duration,
+        source=source,
+        options=more["options"],
+        params=params_of(params),
+        shown=more["shown"],
+        seed=more["seed"],
+        counts=json.loads(counts),
+        deaths=deaths,
+        died_at=died_at,
+    )
+
+
+def units(connection: sqlite3.Connection, run_id: str) -> list[UnitRow]:
+    """Return how the steps and items of a run ended, without their values."""
+    return [_unit(row) for row in connection.execute(UNITS, (run_id,))]
+
+
+def _unit(row: Any) -> UnitRow:
+    step, item, status, attempts, started_at, duration, reason, error, sections, wiring, code, kind = row
+    return UnitRow(
+        unit=Unit(step, item),
+        status=status,
+        attempts=attempts,
+        started_at=started_at,
+        duration=duration,
+        reason=reason,
+        value=Encoded(kind, b""),
+        error=json.loads(error) if error else None,
+        sections=tuple((title, text) for title, text in json.loads(sections)) if sections else (),
+        wiring=wiring,
+        code=code,
+    )
+
+
+def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
+    """Return the attempts of a run."""
+    found = connection.execute(
+        f"SELECT step, item, number, started_at, status, error, due_at FROM attempts {OF_RUN}", (run_id,)
+    )
+    return [
+        AttemptRow(
+            unit=Unit(step, item),
+            number=number,
+            started_at=started_at,
+            status=status,
+            error=json.loads(error) if error else None,
+            due_at=due_at,
+        )
+        for step, item, number, started_at, status, error, due_at in found
+    ]
+
+
+def values(connection: sqlite3.Connection, run_id: str) -> list[tuple[Unit, Encoded]]:
+    """Return what the steps and items of a run returned, as it is kept."""
+    found = connection.execute(f"SELECT step, item, format, value FROM units {OF_RUN}", (run_id,))
+    return [(Unit(step, item), Encoded(kind, data)) for step, item, kind, data in found]
+
+
+def files(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of all files that hold a value."""
+    found = connection.execute("SELECT value FROM units WHERE format LIKE ?", (f"%{MARK}",))
+    return {data.decode("ascii") for (data,) in found}

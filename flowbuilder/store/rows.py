@@ -1,0 +1,141 @@
+"""Rows: what a run store keeps, as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+LOST = "lost"
+SUCCESS = "success"
+
+
+class Encoded(NamedTuple):
+    """A value as bytes; ``format`` is "json", "pickle", or "" for one that could not be stored."""
+
+    format: str
+    data: bytes
+
+
+NOT_STORED = Encoded("", b"")
+
+
+class Unit(NamedTuple):
+    """A step of a run, or with ``item`` 0 and up one item of it."""
+
+    step: str
+    item: int = -1
+
+    def __str__(self) -> str:
+        return self.step if self.item < 0 else f"{self.step}[{self.item}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run.
+
+    ``status`` is how it ended, "running", or "interrupted" where its process died. ``started_at`` is
+    seconds since the epoch, ``duration`` seconds. ``source`` is what to type to run it again,
+    ``options`` what was typed beside it, ``params`` the encoded values of its inputs and ``shown``
+    the same as text. ``counts`` has the number of its steps by status, ``deaths`` how many processes
+    died in a row at the step ``died_at``.
+    """
+
+    run_id: str
+    workflow: str
+    status: str = RUNNING
+    started_at: float = 0.0
+    duration: float | None = None
+    source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Encoded] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    deaths: int = 0
+    died_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRow:
+    """How one step or item ended.
+
+    ``error`` is an error as data (type, message, notes, traceback), ``sections`` are (title, text) of
+    what it printed, ``wiring`` says where its parameters came from, ``code`` stands for its code.
+    """
+
+    unit: Unit
+    status: str
+    attempts: int = 0
+    started_at: float | None = None
+    duration: float | None = None
+    reason: str = ""
+    value: Encoded = NOT_STORED
+    error: Mapping[str, Any] | None = None
+    sections: tuple[tuple[str, str], ...] = ()
+    wiring: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One attempt; ``status`` is "" while it has not ended, or where its process died meanwhile.
+
+    ``due_at`` is when the next one was to follow, in seconds since the epoch.
+    """
+
+    unit: Unit
+    number: int
+    started_at: float
+    status: str = ""
+    error: Mapping[str, Any] | None = None
+    due_at: float | None = None
+
+
+# What is written, in the order in which it happened.
+
+
+class RunBegan(NamedTuple):
+    """A run starts, or goes on with ``is_resumed``; then what had not succeeded, and ``forgotten``, is dropped."""
+
+    run: RunRow
+    is_resumed: bool = False
+    forgotten: tuple[Unit, ...] = ()
+
+
+class AttemptMade(NamedTuple):
+    """An attempt starts, or has failed."""
+
+    run_id: str
+    attempt: AttemptRow
+
+
+class UnitEnded(NamedTuple):
+    """A step or an item has ended."""
+
+    run_id: str
+    row: UnitRow
+
+
+class RunEnded(NamedTuple):
+    """A run has ended."""
+
+    run_id: str
+    status: str
+    duration: float
+    counts: Mapping[str, int]
+
+
+Entry = RunBegan | AttemptMade | UnitEnded | RunEnded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs to list, the newest first: of a workflow, with a status, started since seconds of the epoch."""
+
+    workflow: str | None = None
+    status: str | None = None
+    since: float | None = None
+    limit: int | None = None

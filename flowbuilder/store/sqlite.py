@@ -1,0 +1,222 @@
+"""SqliteStore: runs in an SQLite file, written by one thread, read by any."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from flowbuilder.errors import StoreError
+from flowbuilder.store import reading, writing
+from flowbuilder.store.contract import Draft, Then
+from flowbuilder.store.files import ValueFiles
+from flowbuilder.store.folder import make_file, refuse_foreign
+from flowbuilder.store.ownership import Owned, Ownership
+from flowbuilder.store.rows import (
+    INTERRUPTED,
+    RUNNING,
+    AttemptRow,
+    Encoded,
+    Entry,
+    RunQuery,
+    RunRow,
+    Unit,
+    UnitRow,
+)
+from flowbuilder.store.schema import bring_up_to_date
+from flowbuilder.store.writer import Writer
+
+Durability = Literal["full", "normal"]
+PATIENCE = 30.0
+WORDS = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "it may not be written",
+    "SQLITE_BUSY": f"another program has locked it for more than {PATIENCE:g} s",
+    "SQLITE_CANTOPEN": "it cannot be opened",
+    "SQLITE_NOTADB": "it is no database",
+    "SQLITE_CORRUPT": "it is damaged",
+    "SQLITE_IOERR": "reading or writing it failed",
+}
+
+
+class SqliteStore:
+    """Keeps runs in the file ``path``, made with its folder if there is none; the values over 1 MiB are beside it.
+
+    With the ``durability`` "full" what is acknowledged survives a loss of power, with "normal" only
+    the death of the process: then the last acknowledged results may be missing, and none is torn.
+
+    Raises:
+        StoreError: when it cannot be used; what is there is left as it was.
+    """
+
+    def __init__(self, path: str | Path, durability: Durability = "full") -> None:
+        self.path = Path(path).absolute()
+        self._full = durability == "full"
+        with _translated(self.path):
+            make_file(self.path)
+            refuse_foreign(self.path)
+            self._inode = self.path.stat().st_ino
+            self._connection = self._opened()
+            self._reader = self._connect()
+        self._reading = threading.Lock()
+        self._files = ValueFiles(self.path.with_suffix(".values"))
+        self._ownership = Ownership(self.path.with_suffix(".owners"))
+        self._numbers: dict[str, int] = {}
+        self._is_full_now = False
+        self._writer = Writer(self._commit, self._close_both)
+
+    # Who owns a run.
+
+    def claim(self, run_id: str) -> Owned:
+        """Make this process the one owner of a run; see ``Store.claim``."""
+        return self._ownership.claim(run_id)
+
+    # Writing.
+
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+        """Write entries behind all that were given before; see ``Store.write``."""
+        self._writer.write(draft, then, sync=sync)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that no new step should start."""
+        return self._writer.is_behind
+
+    def close(self) -> None:
+        """Write what waits, and let go of the file."""
+        self._writer.close()
+
+    def _commit(self, entries: Sequence[Entry], *, sync: bool) -> None:
+        with _translated(self.path):
+            # Large values come first: nothing may refer to what is not there.
+            ready = [writing.with_files(entry, self._files) for entry in entries]
+            if self._inode != self.path.stat().st_ino:
+                raise StoreError("the run store was replaced while it was used", where=str(self.path))
+            self._set_synchronous(full=sync and self._full)
+            with self._transaction() as connection:
+                for entry in ready:
+                    writing.apply(connection, entry, self._numbers)
+
+    def _set_synchronous(self, *, full: bool) -> None:
+        # A commit that syncs covers all that were made before it, so those of mere starts need no sync.
+        if full is not self._is_full_now:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._is_full_now = full
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    # Reading.
+
+    def runs(self, query: RunQuery) -> list[RunRow]:
+        """Return runs, the newest first; see ``Store.runs``."""
+        asked = replace(query, status=RUNNING, limit=None) if query.status in (RUNNING, INTERRUPTED) else query
+        with self._reads() as connection:
+            found = reading.runs(connection, asked)
+        if asked is query:
+            return [self._as_it_is(row) for row in found]
+        living = [row for row in map(self._as_it_is, found) if row.status == query.status]
+        return living[: query.limit]
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return one run by the start of its id; see ``Store.run``."""
+        with self._reads() as connection:
+            row = reading.run(connection, run_id)
+        return self._as_it_is(row) if row else None
+
+    def _as_it_is(self, row: RunRow) -> RunRow:
+        if row.status == RUNNING and not self._ownership.is_alive(row.run_id):
+            return replace(row, status=INTERRUPTED)
+        return row
+
+    def units(self, run_id: str) -> list[UnitRow]:
+        """Return how the steps and items of a run ended; see ``Store.units``."""
+        with self._reads() as connection:
+            return reading.units(connection, run_id)
+
+    def attempts(self, run_id: str) -> list[AttemptRow]:
+        """Return the attempts of a run; see ``Store.attempts``."""
+        with self._reads() as connection:
+            return reading.attempts(connection, run_id)
+
+    def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
+        """Return what the steps and items of a run returned; see ``Store.values``."""
+        with self._reads() as connection:
+            found = reading.values(connection, run_id)
+        for unit, kept in found:
+            with _translated(self.path):
+                yield unit, self._files.get(kept)
+
+    @contextmanager
+    def _reads(self) -> Iterator[sqlite3.Connection]:
+        with self._reading, _translated(self.path):
+            yield self._reader
+
+    # Keeping house.
+
+    def purge(self, run_ids: Iterable[str]) -> int:
+        """Forget runs that nobody owns; return how many."""
+        wanted = [run_id for run_id in run_ids if not self._ownership.is_alive(run_id)]
+        with self._reading, _translated(self.path):
+            for run_id in wanted:
+                writing.forget(self._reader, run_id)
+            self._files.drop(reading.files(self._reader))
+        return len(wanted)
+
+    # The file.
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            bring_up_to_date(connection, self.path)
+            connection.execute("PRAGMA journal_mode = WAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _close_both(self) -> None:
+        with self._reading:
+            self._reader.close()
+            self._connection.close()
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Say in words what SQLite or the system could not do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    except OSError as error:
+        raise StoreError(f"the run store cannot be used: {error.strerror or error}", where=str(path)) from error
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> StoreError:
+    name: Any = getattr(error, "sqlite_errorname", "") or ""
+    words = next((text for code, text in WORDS.items() if name.startswith(code)), "")
+    hint = "flowbuilder doctor says more" if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) else ""
+    if name.startswith("SQLITE_CANTOPEN") and not os.access(path, os.R_OK | os.W_OK):
+        words = "it may not be read and written"
+    return StoreError(
+        f"the run store cannot be used: {words or error}", where=str(path), got=str(error) if words else "", hint=hint
+    )

@@ -1,0 +1,129 @@
+"""Writing: entries as the statements that make them stand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from flowbuilder.store.files import ValueFiles
+from flowbuilder.store.rows import (
+    RUNNING,
+    SUCCESS,
+    AttemptMade,
+    AttemptRow,
+    Encoded,
+    Entry,
+    RunBegan,
+    RunEnded,
+    RunRow,
+    UnitEnded,
+    UnitRow,
+)
+
+NEW_RUN = (
+    "INSERT INTO runs (run_id, workflow, status, started_at, source, facts, params, counts, deaths, died_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+RESUMED_RUN = "UPDATE runs SET status = ?, duration = NULL, deaths = ?, died_at = ? WHERE run_id = ?"
+ENDED_RUN = "UPDATE runs SET status = ?, duration = ?, counts = ?, deaths = 0, died_at = '' WHERE run_id = ?"
+ATTEMPT = (
+    "INSERT INTO attempts (run, step, item, number, started_at, status, error, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (run, step, item, number) DO UPDATE SET"
+    " status = excluded.status, error = excluded.error, due_at = excluded.due_at"
+)
+UNIT = (
+    "INSERT OR REPLACE INTO units (run, step, item, status, attempts, started_at, duration, reason, format, value,"
+    " error, sections, wiring, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def with_files(entry: Entry, files: ValueFiles) -> Entry:
+    """Return an entry whose large value is in a file."""
+    if isinstance(entry, UnitEnded) and entry.row.value.data:
+        kept = files.put(entry.row.value)
+        return entry if kept is entry.row.value else UnitEnded(entry.run_id, replace(entry.row, value=kept))
+    return entry
+
+
+def apply(connection: sqlite3.Connection, entry: Entry, numbers: dict[str, int]) -> None:
+    """Execute an entry; ``numbers`` remembers the number of each run."""
+    if isinstance(entry, UnitEnded):
+        connection.execute(UNIT, _unit(_number(connection, entry.run_id, numbers), entry.row))
+    elif isinstance(entry, AttemptMade):
+        connection.execute(ATTEMPT, _attempt(_number(connection, entry.run_id, numbers), entry.attempt))
+    elif isinstance(entry, RunEnded):
+        connection.execute(ENDED_RUN, (entry.status, entry.duration, encoded(entry.counts), entry.run_id))
+    elif entry.is_resumed:
+        _resume(connection, entry, _number(connection, entry.run.run_id, numbers))
+    else:
+        connection.execute(NEW_RUN, _run(entry.run))
+
+
+def _number(connection: sqlite3.Connection, run_id: str, numbers: dict[str, int]) -> int:
+    number = numbers.get(run_id)
+    if number is None:
+        (number,) = connection.execute("SELECT number FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        numbers[run_id] = number
+    return number
+
+
+def _resume(connection: sqlite3.Connection, entry: RunBegan, number: int) -> None:
+    run = entry.run
+    connection.execute(RESUMED_RUN, (RUNNING, run.deaths, run.died_at, run.run_id))
+    connection.execute("DELETE FROM units WHERE run = ? AND status != ?", (number, SUCCESS))
+    rows = [(number, unit.step, unit.item) for unit in entry.forgotten]
+    connection.executemany("DELETE FROM units WHERE run = ? AND step = ? AND item = ?", rows)
+
+
+def forget(connection: sqlite3.Connection, run_id: str) -> None:
+    """Delete a run and all that is kept of it, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table in ("units", "attempts"):
+            connection.execute(f"DELETE FROM {table} WHERE run = (SELECT number FROM runs WHERE run_id = ?)", (run_id,))
+        connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _run(run: RunRow) -> tuple[Any, ...]:
+    params = {name: [kept.format, kept.data.hex()] for name, kept in run.params.items()}
+    facts = {"options": dict(run.options), "shown": dict(run.shown), "seed": run.seed}
+    return (
+        run.run_id, run.workflow, run.status, run.started_at, run.source, encoded(facts), encoded(params),
+        encoded(run.counts), run.deaths, run.died_at,
+    )  # fmt: skip
+
+
+def _attempt(number: int, row: AttemptRow) -> tuple[Any, ...]:
+    step, item = row.unit
+    return number, step, item, row.number, row.started_at, row.status, encoded(row.error), row.due_at
+
+
+def _unit(number: int, row: UnitRow) -> tuple[Any, ...]:
+    (step, item), (kind, data) = row.unit, row.value
+    return (
+        number, step, item, row.status, row.attempts, row.started_at, row.duration, storable(row.reason), kind, data,
+        encoded(row.error), encoded(row.sections), storable(row.wiring), row.code,
+    )  # fmt: skip
+
+
+def encoded(data: Mapping[str, Any] | tuple[Any, ...] | None) -> bytes | None:
+    """Return data as JSON in ASCII, which keeps every character; None for None, and for nothing."""
+    return json.dumps(data).encode("ascii") if data is not None and data != () else None
+
+
+def storable(text: str) -> str:
+    """Return text that a column takes: half a character would be refused."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def params_of(data: bytes) -> dict[str, Encoded]:
+    """Return the values of inputs that ``_run`` has written."""
+    return {name: Encoded(kind, bytes.fromhex(text)) for name, (kind, text) in json.loads(data).items()}
