@@ -25,7 +25,7 @@ from flowbuilder.registration import PREFIX, Plugins
 
 BUILT_IN = {
     name: f"flowbuilder.builtin.{name if name != 'json' else 'jsonreport'}"
-    for name in ("terminal", "capture", "durations", "junitxml", "json")
+    for name in ("terminal", "debugger", "capture", "durations", "junitxml", "json")
 }
 F = TypeVar("F")
 NO_AUTOLOAD = "FLOWBUILDER_DISABLE_PLUGIN_AUTOLOAD"

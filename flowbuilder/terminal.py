@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import unicodedata
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from flowbuilder.errors import shown
@@ -28,12 +31,16 @@ class Terminal:
     A stream that is closed or whose reader has gone is written to no more, without an error; what
     its encoding cannot express is written as backslash escapes; control characters are escaped.
     While rows are painted at the bottom of a terminal, ``above`` takes what is printed, and whoever
-    set it prints it above them. ``error`` is what writing was given up for.
+    set it prints it above them. ``holder`` is the thread that has it to itself, where one does.
+    ``error`` is what writing was given up for.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream: TextIO | None = stream if stream is not None else sys.stdout
         self.above: Callable[[str], None] | None = None
+        self.holder: int | None = None
+        self._holding = threading.Lock()
+        self._waiting: deque[Callable[[], object]] = deque()
         self._console: Console | None = None
         self._look()
 
@@ -101,8 +108,41 @@ class Terminal:
         colors = [word for word in words if word not in ATTRIBUTES]
         return in_color(text, fg=colors[0] if colors else None, **{word: True for word in words if word in ATTRIBUTES})
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have the terminal to oneself, to talk with the user: what other threads print waits until it is given back.
+
+        Whoever asks meanwhile waits, too. A Ctrl-C interrupts the holder, if that is the main
+        thread, and not what runs. Rows must not be painted at the time.
+        """
+        with self._holding:
+            self.holder = threading.get_ident()
+            try:
+                yield
+            finally:
+                self.holder = None
+                self._print_waiting()
+
+    def _let_wait(self, write: Callable[[], object]) -> bool:
+        """Return whether another thread holds the terminal; then it is written when that gives it back."""
+        if not self._is_held_by_another():
+            return False
+        self._waiting.append(write)
+        if not self._is_held_by_another():  # it was given back meanwhile, and nobody else would print this
+            self._print_waiting()
+        return True
+
+    def _is_held_by_another(self) -> bool:
+        return self.holder is not None and self.holder != threading.get_ident()
+
+    def _print_waiting(self) -> None:
+        while self._waiting:
+            self._waiting.popleft()()
+
     def write(self, text: str) -> None:
         """Write text as it is; above the painted rows, where there are any."""
+        if self._let_wait(lambda: self.write(text)):
+            return
         if self.above is not None:
             self.above(text)
         else:
@@ -110,6 +150,8 @@ class Terminal:
 
     def pass_on(self, stream: TextIO, text: str) -> None:
         """Write a program's own text to one of its streams; above the painted rows, where it would disturb them."""
+        if self.holder is not None and _is_tty(stream) and self._let_wait(lambda: self.pass_on(stream, text)):
+            return
         if self.above is not None and _is_tty(stream):
             self.above(text)
         else:

@@ -95,7 +95,7 @@ def test_a_plugin_is_left_out_by_its_name(site: Path) -> None:
     installed(site, "plug_out", MODULE.format("out"), entry="out")
     (site / "plug_too.py").write_text(MODULE.format("too"))
     pm = make_host(names=["no:out", "no:json", "plug_too", "no:plug_too"], builtin=list(BUILT_IN))
-    assert names(pm) == ["terminal", "capture", "durations", "junitxml"]
+    assert names(pm) == ["terminal", "debugger", "capture", "durations", "junitxml"]
     assert headers(pm) == []
 
 
@@ -113,7 +113,7 @@ def test_a_left_out_plugin_may_be_broken() -> None:
 def test_leaving_out_what_is_not_there_is_refused_with_the_nearest() -> None:
     text = refused(names=["no:duration"], entry_points=False)
     assert text == (
-        "-p no:duration: there is no such plugin\n  allowed: terminal, capture, durations, junitxml, json"
+        "-p no:duration: there is no such plugin\n  allowed: terminal, debugger, capture, durations, junitxml, json"
         "\n  hint: did you mean 'durations'?"
     )
 

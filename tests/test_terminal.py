@@ -6,6 +6,8 @@ import io
 import os
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,17 @@ def test_the_rich_console_writes_to_the_same_stream() -> None:
 
     assert raw.getvalue() == b"[x] :smile: na\\xefve\n"
     assert terminal.console is terminal.console
+
+
+def test_what_others_print_waits_while_a_thread_holds_the_terminal() -> None:
+    stream = Tty()
+    terminal = Terminal(stream)
+    with terminal.held():
+        for write in (partial(terminal.print, "other"), partial(terminal.pass_on, stream, "passed on\n")):
+            other = threading.Thread(target=write)
+            other.start()
+            other.join()
+        terminal.print("holder")
+    terminal.print("after")
+
+    assert stream.getvalue() == "holder\nother\npassed on\nafter\n"

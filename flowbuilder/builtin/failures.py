@@ -91,6 +91,11 @@ def print_failures(
         terminal.print(f"… and {len(rest) - NAMED:,} more failures; -v shows all", style="red")
 
 
+def print_failure(terminal: Terminal, failure: Failure) -> None:
+    """Print one failure in full."""
+    _print(terminal, _lines(failure, terminal.width, None))
+
+
 def _print_in_full(terminal: Terminal, found: Sequence[Failure]) -> list[Failure]:
     """Print what fits, of the items of one step only a few, and return the rest."""
     left, seen, rest = LINES_IN_ALL, Counter[str](), []

@@ -83,8 +83,8 @@ class Report:
         config = self._config
         if config is None:
             return
-        # Where steps print at once, or by themselves, rows would be torn apart.
-        self._paints = self._paints and config.plugins.has_plugin(CAPTURE)
+        # Where steps print at once, or by themselves, or a debugger does, rows would be torn apart.
+        self._paints = self._paints and config.plugins.has_plugin(CAPTURE) and not config.options.get("pdb")
         if self._level >= USUAL:
             self._print_header(config)
 

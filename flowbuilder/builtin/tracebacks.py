@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import TracebackType
 
 from flowbuilder.builtin.wording import message_of
 from flowbuilder.errors import StepCancelledError, StepTimeoutError, shown, shown_value
@@ -146,6 +147,14 @@ def _frames(error: BaseException) -> Iterator[Line]:
             yield f"… {len(left_out):,} more frames …", "dim"
         if number not in left_out:
             yield from _frame(frame, is_last=number == len(frames) - 1)
+
+
+def traceback_of_user(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the first frame that is no engine's; None where there is none."""
+    found = error.__traceback__
+    while found is not None and _is_hidden(found.tb_frame.f_code.co_filename):
+        found = found.tb_next
+    return found
 
 
 def _raw_frames(error: BaseException) -> list[Frame]:

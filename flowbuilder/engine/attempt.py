@@ -88,6 +88,11 @@ class Attempt:
         return self.call.sections if self.call is not None else ()
 
     @property
+    def is_untimed(self) -> bool:
+        """Whether no time-out applies any more."""
+        return self.call is not None and self.call.is_untimed
+
+    @property
     def context(self) -> Context:
         """What the body gets as ``ctx``."""
         run = self.source.info

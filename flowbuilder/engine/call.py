@@ -12,14 +12,16 @@ from flowbuilder.results import Section
 class Call:
     """The call of a step's body, as ``flowbuilder_step_call`` sees it.
 
-    ``kwargs`` are the body's arguments; ``attempt`` counts from 1.
+    ``kwargs`` are the body's arguments; ``attempt`` counts from 1. ``is_untimed`` says that no
+    time-out applies any more.
     """
 
-    __slots__ = ("_sections", "_written", "attempt", "kwargs")
+    __slots__ = ("_sections", "_written", "attempt", "is_untimed", "kwargs")
 
     def __init__(self, kwargs: Mapping[str, Any], attempt: int) -> None:
         self.kwargs = kwargs
         self.attempt = attempt
+        self.is_untimed = False
         self._sections: list[Section] = []
         self._written: dict[str, Tail] = {}
 
@@ -36,6 +38,10 @@ class Call:
         if tail is None:
             tail = self._written.setdefault(title, Tail())
         tail.write(text)
+
+    def lift_timeouts(self) -> None:
+        """Let no time-out end this attempt any more, nor its run: somebody looks at what the body left."""
+        self.is_untimed = True
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -135,7 +135,7 @@ class Conduct:
         self._engine.holders.release(self._holding, self._needs)
 
     def _overran(self) -> None:
-        if self.run is not None and not self.run.state.is_stopping:
+        if self.run is not None and not self.run.state.is_stopping and not self.run.state.is_untimed:
             self.run.state.is_timed_out = True
             self.stop(f"it timed out after {self.info.definition.timeout:g} s")
 

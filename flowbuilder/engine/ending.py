@@ -27,12 +27,14 @@ class Ending:
 
     def settle(self, attempt: Attempt) -> None:
         """Settle an attempt that has ended; its outcome is on it."""
+        if attempt.is_untimed:
+            self._state.was_untimed = True
         if attempt.overdue:
             self._body_ended(attempt)
         else:
             del self._state.current[attempt.unit]
             # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
-            if attempt.deadline is not None and time.monotonic() > attempt.deadline and attempt.status in _BY_ITSELF:
+            if attempt.status in _BY_ITSELF and self._is_late(attempt):
                 attempt.timed_out()
             if attempt.status is Status.CANCELLED and not attempt.has_begun:
                 self._schedule.drop(attempt.unit)
@@ -46,6 +48,10 @@ class Ending:
                 self._succeed(attempt)
         if self._schedule.news:
             self.digest()
+
+    def _is_late(self, attempt: Attempt) -> bool:
+        is_over = attempt.deadline is not None and time.monotonic() > attempt.deadline
+        return is_over and not attempt.is_untimed
 
     def _pass(self, unit: int) -> None:
         self._records.skip(unit, "its when was false")
@@ -143,6 +149,7 @@ class Ending:
             self._state.current.get(attempt.unit) is not attempt
             or attempt.status is not None
             or attempt.phase != "body"
+            or attempt.is_untimed
         ):
             return
         self._give_up(attempt)

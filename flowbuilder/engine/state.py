@@ -98,11 +98,17 @@ class RunState:
         self.cancel_reason = ""
         self.is_timed_out = False
         self.cancel_bodies = False
+        self.was_untimed = False
 
     @property
     def is_stopping(self) -> bool:
         """Whether nothing new starts any more."""
         return self.schedule.stopped or bool(self.cancel_reason)
+
+    @property
+    def is_untimed(self) -> bool:
+        """Whether somebody looks, or looked, at what a body left: the run's time is no longer its own."""
+        return self.was_untimed or any(attempt.is_untimed for attempt in self.current.values())
 
     def step_of(self, unit: int) -> PlannedStep:
         """Return the step of a unit, also for an item."""

@@ -65,15 +65,20 @@ class Watchdog:
                 self._closed.set()
         elif not self._has_warned and time.monotonic() - self._asked_at >= LOOP_PATIENCE:
             self._has_warned = True
-            self._warn(self._blocked(sys._current_frames().get(self._loop_thread)))  # noqa: SLF001  # the documented way to another thread's frames
+            sentence = self._blocked(sys._current_frames().get(self._loop_thread))  # noqa: SLF001  # the documented way to another thread's frames
+            if sentence:
+                self._warn(sentence)
 
     def _answer(self) -> None:
         self._asked_at = 0.0
 
     def _blocked(self, frame: FrameType | None) -> str:
+        """Return what blocks the loop; nothing where it is a person, who looks at what a body left."""
         where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
         while frame is not None:
             attempt = frame.f_locals.get("self") if "execute" in frame.f_code.co_name else None
+            if isinstance(attempt, Attempt) and attempt.is_untimed:
+                return ""
             if isinstance(attempt, Attempt):
                 is_inline = attempt.step.executor == "inline"
                 advice = 'use executor="thread"' if is_inline else "make it a plain def, or await what takes long"

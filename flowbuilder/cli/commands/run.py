@@ -79,7 +79,7 @@ def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:
     scheduler, stop = make_scheduler(plans, work), Stop()
     configs = [config_of(plan, work) for plan in plans]
     see_through = partial(_see_through, scheduler, list(zip(plans, configs, strict=True)), stop, results)
-    with stopped_by_signals(stop):
+    with stopped_by_signals(stop, work.settings.terminal):
         anyio.run(see_through, backend=work.settings.options["backend"])
     _say_not_run("interrupted" if stop.reason else "stopped by a failure", results, work)
     return bool(stop.reason)

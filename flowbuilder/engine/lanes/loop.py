@@ -143,5 +143,5 @@ class LoopLane:
         with anyio.move_on_after(attempt.deadline - time.monotonic()) as limit:
             await attempt.execute_async()
         # What a body returns after its deadline is never a success, even if it swallowed the cancellation.
-        if limit.cancel_called:
+        if limit.cancel_called and not attempt.is_untimed:
             attempt.timed_out()
