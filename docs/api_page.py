@@ -17,7 +17,17 @@ from flowbuilder import errors, testing
 from flowbuilder.plan import plan
 
 GROUPS = {
-    "Declaring": ("step", "workflow", "provider", "Retry", "ParallelConfig", "FlowBuilder", "Registry", "registry"),
+    "Declaring": (
+        "step",
+        "workflow",
+        "provider",
+        "Retry",
+        "Until",
+        "ParallelConfig",
+        "FlowBuilder",
+        "Registry",
+        "registry",
+    ),
     "Running": ("run", "arun", "Context", "ParallelExecutor", "ParallelStep", "ParallelResults"),
     "Scheduling": (
         "WorkflowScheduler",

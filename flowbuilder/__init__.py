@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         WorkflowDefinition,
     )
     from flowbuilder.declare.retry import Retry
+    from flowbuilder.declare.until import Until
     from flowbuilder.declared import Registry, registry
     from flowbuilder.engine.activity import Activity, RunningStep, WaitingStep
     from flowbuilder.engine.attempt import Attempt
@@ -75,6 +76,7 @@ __all__ = [
     "StepInfo",
     "StepResult",
     "Terminal",
+    "Until",
     "Waiting",
     "WaitingStep",
     "Where",
@@ -94,6 +96,7 @@ _NAMES = {
     "flowbuilder.declare.config": "ParallelConfig",
     "flowbuilder.declare.definitions": "Definition ProviderDefinition StepDefinition WorkflowDefinition",
     "flowbuilder.declare.retry": "Retry",
+    "flowbuilder.declare.until": "Until",
     "flowbuilder.declared": "Registry registry",
     "flowbuilder.engine.activity": "Activity RunningStep WaitingStep",
     "flowbuilder.engine.attempt": "Attempt",

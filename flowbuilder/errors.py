@@ -251,6 +251,19 @@ class StepTimeoutError(TimeoutError):
         return f"{self.step} timed out after {self.seconds:g} s{self.note}"
 
 
+class UntilLimitError(Exception):
+    """The ``until`` of a step did not hold after the last of its rounds; ``limit`` is their number."""
+
+    def __init__(self, step: str, limit: int) -> None:
+        self.step = step
+        self.limit = limit
+        super().__init__(step, limit)
+
+    def __str__(self) -> str:
+        rounds = "the only round" if self.limit == 1 else f"{self.limit} rounds"
+        return f"the until of {self.step} did not hold after {rounds}"
+
+
 class StepCancelledError(Exception):
     """A running step was cancelled because its run was, or by ``fail_fast``."""
 

@@ -125,6 +125,14 @@ def flowbuilder_step_retry(run: RunInfo, step: StepInfo, attempt: int, error: Ba
 
 
 @hookspec
+def flowbuilder_step_repeat(run: RunInfo, step: StepInfo, attempt: int, rounds: int, value: Any, delay: float) -> None:
+    """Hear that a round of a step with ``until`` ended and another follows after ``delay`` seconds. Hook thread.
+
+    ``rounds`` counts those that ended, ``attempt`` is the last of this one, and ``value`` is what it returned.
+    """
+
+
+@hookspec
 def flowbuilder_step_finish(run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
     """Hear that a step succeeded, also when ``on_error`` rescued it. Hook thread.
 

@@ -43,7 +43,8 @@ class StepResult(Generic[T]):
 
     ``started_at`` is seconds since the epoch, ``duration`` seconds; both are None for a step that
     never started. ``items`` holds the results of a mapped step's items in order and is None for
-    any other step. ``error`` is kept also by a success that ``on_error`` rescued.
+    any other step. ``error`` is kept also by a success that ``on_error`` rescued. ``rounds`` counts those
+    of a step with ``until``, and is 0 for any other.
     """
 
     name: str
@@ -56,6 +57,7 @@ class StepResult(Generic[T]):
     reason: str = ""
     items: tuple[StepResult[Any], ...] | None = None
     sections: tuple[Section, ...] = ()
+    rounds: int = 0
 
     @property
     def value(self) -> T:
@@ -77,6 +79,7 @@ class StepResult(Generic[T]):
             "name": self.name,
             "status": str(self.status),
             "attempts": self.attempts,
+            "rounds": self.rounds,
             "started_at": self.started_at,
             "duration": self.duration,
             "reason": self.reason or None,

@@ -72,6 +72,11 @@ class Recorder:
         self._hear(step, f"retry {step.name} {attempt} {type(error).__name__}")
 
     @hookimpl
+    def flowbuilder_step_repeat(self, step: StepInfo, rounds: int) -> None:
+        """Record that another round follows."""
+        self._hear(step, f"repeat {step.name} {rounds}")
+
+    @hookimpl
     def flowbuilder_step_finish(self, step: StepInfo, result: StepResult[Any]) -> None:
         """Record a success."""
         self.results[step.name] = result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -25,7 +26,7 @@ from examples.code_report.measure import measured
 from examples.code_report.page import page
 from examples.code_report.squarify import Box, squarified
 from examples.code_report.summary import Summary, summed_up
-from flowbuilder import run
+from flowbuilder import hookimpl, run
 from flowbuilder.testing import FlowTester, Outcome
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -312,6 +313,35 @@ def test_the_weather_is_summed_up_by_year(flowtester: FlowTester) -> None:
         "2014     1233 mm on 150 days   35.6 °C on 2014/08/11",
         "2015     1139 mm on 144 days   35.0 °C on 2015/07/19",
     ]
+
+
+# The polling loop.
+
+
+class Upload:
+    """A plugin that goes on writing while the folder is being looked at, up to the second look."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "deep").mkdir(parents=True)
+        self.write("half")
+
+    def write(self, text: str) -> None:
+        with (self.folder / "deep" / "a file.txt").open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    @hookimpl
+    def flowbuilder_step_repeat(self, rounds: int) -> None:
+        if rounds == 1:
+            self.write(" and half")
+
+
+def test_a_folder_is_summed_up_when_it_has_come_to_rest(flowtester: FlowTester) -> None:
+    upload = Upload(flowtester.path / "inbox")
+    outcome = flowtester.run("run", str(EXAMPLES / "flow_poll.py"), "-P", "inbox=inbox", plugins=[upload])
+
+    assert outcome.result.steps["look"].rounds == 3
+    assert outcome.result.value == f"{hashlib.sha256(b'half and half').hexdigest()}  deep/a file.txt"
 
 
 # The nightly.

@@ -233,7 +233,7 @@ def stepping(self: Any) -> Generator[None, None, None]:
 
 WRONG_HOOKS = [
     ("flowbuilder_step_strat", lambda self: 1, {}, "there is no hook 'flowbuilder_step_strat'",
-     "\n  hint: did you mean 'step_start' or 'step_retry' or 'step_skip'?"),
+     "\n  hint: did you mean 'step_start' or 'step_repeat' or 'step_retry'?"),
     ("flowbuilder_zzz", lambda self: 1, {}, "there is no hook 'flowbuilder_zzz'", "\n  hint: see the hook reference"),
     ("anything", lambda self: 1, {"specname": "flowbuilder_zzz"}, "there is no hook 'flowbuilder_zzz'",
      "\n  hint: see the hook reference"),

@@ -65,6 +65,8 @@ def strays(result: RunResult[Any]) -> list[BaseException]:
 
 
 def _title(step: StepResult[Any]) -> str:
+    if step.rounds > 1:
+        return f"{shown(step.name)}, round {step.rounds}"
     return f"{shown(step.name)}, attempt {step.attempts}" if step.attempts > 1 else shown(step.name)
 
 

@@ -18,6 +18,7 @@ STYLES = {
     "start": "dim",
     "running": "cyan",
     "retry": "yellow",
+    "repeat": "cyan",
     "waiting": "yellow",
     "success": "green",
     "failed": "red",

@@ -19,7 +19,7 @@ NOTHING: Mapping[str, int] = {}
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A step that runs or waits for its next attempt; a mapped step is one row with its items counted.
+    """A step that runs or waits for its next attempt or round; a mapped step is one row with its items counted.
 
     Times are seconds of the monotonic clock. A whole run that waits for what it holds is a row too,
     with a ``reason``; ``needs`` are the resources that a step has while it runs.
@@ -32,6 +32,8 @@ class Row:
     done: int = 0
     failed: int = 0
     next_attempt: float | None = None
+    rounds: int = 0
+    waits_for_round: bool = False
     waiting: set[str] = field(default_factory=set)
     needs: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
@@ -49,9 +51,12 @@ class Row:
         if self.failed:
             parts.append(f"{self.failed:,} failed")
         if self.waiting:
-            parts.append(f"{len(self.waiting):,} waiting to retry")
-        if self.next_attempt is not None:
-            parts.append(f"attempt {self.attempt + 1} in {in_whole_seconds(max(self.next_attempt - now, 0.0))}")
+            parts.append(f"{len(self.waiting):,} waiting {'for a round' if self.rounds else 'to retry'}")
+        elif self.next_attempt is not None:
+            what = f"round {self.rounds + 1}" if self.waits_for_round else f"attempt {self.attempt + 1}"
+            parts.append(f"{what} in {in_whole_seconds(max(self.next_attempt - now, 0.0))}")
+        elif self.rounds and self.total is None:
+            parts.append(f"round {self.rounds + 1}")
         elif self.attempt > 1:
             parts.append(f"attempt {self.attempt}")
         return ", ".join(parts)
@@ -122,11 +127,12 @@ class Rows:
         else:
             row.waiting.discard(step.name)
 
-    def step_waits(self, run: RunInfo, step: StepInfo, delay: float) -> None:
-        """A step or an item waits for its next attempt."""
+    def step_waits(self, run: RunInfo, step: StepInfo, delay: float, rounds: int = 0) -> None:
+        """A step or an item waits for its next attempt, or after so many ``rounds`` for the next of these."""
         row = self._rows.get((run.run_id, whole_name(step)))
         if row is None:
             return
+        row.rounds, row.waits_for_round = rounds or row.rounds, bool(rounds)
         if step.item is None:
             row.next_attempt = time.monotonic() + delay
         else:

@@ -152,6 +152,13 @@ class Report:
             self._tell(run, step, "retry", detail=f"in {in_seconds(delay)}, after {reason_of(error)}")
 
     @hookimpl
+    def flowbuilder_step_repeat(self, run: RunInfo, step: StepInfo, rounds: int, delay: float) -> None:
+        """Show that a step waits for its next round."""
+        self._rows.step_waits(run, step, delay, rounds)
+        if self._is_verbose:
+            self._tell(run, step, "repeat", detail=f"in {in_seconds(delay)}, after round {rounds}")
+
+    @hookimpl
     def flowbuilder_step_finish(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
         """Show a success."""
         self._rows.step_ended(run, step, failed=False)
@@ -243,7 +250,9 @@ def _named(name: str, plugin: object) -> str:
 def _remarks(result: StepResult[Any]) -> str:
     """Return what is remarkable about a success."""
     parts = [counted(len(result.items), "item")] if result.items is not None else []
-    if result.attempts > 1:
+    if result.rounds:
+        parts.append(counted(result.rounds, "round"))
+    elif result.attempts > 1:
         parts.append(f"attempt {result.attempts}")
     if result.error is not None:
         parts.append(f"rescued from {reason_of(result.error)}")

@@ -33,6 +33,7 @@ from flowbuilder.declare.words import (
     checked_retry,
     checked_step_timeout,
     checked_steps,
+    checked_until,
     refuse_unknown,
 )
 from flowbuilder.errors import DefinitionError, Where, shown_value
@@ -77,6 +78,7 @@ def make_step(fn: Callable[..., Any], frame: FrameType | None = None, **words: U
         after=checked_steps("after=", words.get("after", ()), where),
         each=checked_each(words.get("each"), needs, signature, where),
         when=checked_function("when=", words.get("when"), where),
+        until=checked_until(words.get("until"), where),
         retries=checked_retry(words.get("retries", 0), where),
         timeout=checked_step_timeout(words.get("timeout"), executor, where),
         executor=executor,

@@ -10,6 +10,7 @@ from typing import Any
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.retry import NO_RETRY, Retry
 from flowbuilder.declare.signature import Parameter, unwrapped
+from flowbuilder.declare.until import Until
 from flowbuilder.errors import Where
 
 ATTRIBUTE = "__flowbuilder__"
@@ -47,6 +48,7 @@ class StepDefinition(Definition):
     after: tuple[Any, ...] = ()
     each: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     when: Callable[..., Any] | None = None
+    until: Until | None = None
     retries: Retry = NO_RETRY
     timeout: float | None = None
     executor: str | None = None

@@ -13,6 +13,7 @@ from flowbuilder.errors import BIDI_CONTROLS, DefinitionError, Where, shown_valu
 
 LONGEST_NAME = 128
 MOST_RETRIES = 10_000
+MOST_ROUNDS = 1_000_000
 MOST_OF_A_RESOURCE = 1_000_000
 RESOURCE_NAME = re.compile(r"\w[\w.-]{0,127}")
 
@@ -101,6 +102,15 @@ def checked_retries(word: str, value: object, where: Where | None = None) -> int
             where=where,
             got=shown_value(value),
             allowed=f"0 to {MOST_RETRIES}, or Retry(n, delay=…, backoff=…, on=(OSError,))",
+        )
+    return value
+
+
+def checked_rounds(word: str, value: object) -> int:
+    """Return the most rounds of a step that is repeated, 1 to 1,000,000."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_ROUNDS:
+        raise DefinitionError(
+            f"{word} takes a whole number of rounds", got=shown_value(value), allowed=f"1 to {MOST_ROUNDS}"
         )
     return value
 

@@ -11,6 +11,7 @@ from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDefinition, definition_of
 from flowbuilder.declare.retry import NO_RETRY, Retry
 from flowbuilder.declare.signature import Signature, read_signature
+from flowbuilder.declare.until import Until
 from flowbuilder.declare.validate import checked_retries, checked_timeout
 from flowbuilder.errors import DefinitionError, Where, did_you_mean, listed, shown_value
 
@@ -25,6 +26,7 @@ class StepWords(TypedDict, total=False):
     after: Sequence[Any]
     each: Mapping[str, Any] | None
     when: Callable[..., Any] | None
+    until: Until | None
     retries: int | Retry
     timeout: float | timedelta | None
     executor: str | None
@@ -170,6 +172,22 @@ def checked_function(word: str, fn: Any, where: Where) -> Callable[..., Any] | N
             f"{word} takes a function that returns, not a generator", where=where, got=shown_value(fn), hint="return"
         )
     return fn  # type: ignore[no-any-return]  # just checked
+
+
+def checked_until(until: Any, where: Where) -> Until | None:
+    """Return ``until=``: None, or an ``Until`` whose predicate's parameters can be filled by name."""
+    if until is None:
+        return None
+    if not isinstance(until, Until):
+        raise DefinitionError(
+            "until= takes an Until",
+            where=where,
+            got=shown_value(until),
+            allowed="Until(predicate, every=1.0, limit=100)",
+            hint="wrap the function: until=Until(…)" if callable(until) else "",
+        )
+    checked_function("until=", until.predicate, where)
+    return until
 
 
 def checked_retry(retries: Any, where: Where) -> Retry:

@@ -90,7 +90,8 @@ class _Activities:
             return self._slot_or_resource(run, unit)
         if now is State.WAITING:
             due = run.state.due.get(unit)
-            return f"its next attempt in {max(due - self._now, 0):.1f} s" if due else "its overdue thread to end"
+            what = "round" if run.state.waits_for_round(unit) else "attempt"
+            return f"its next {what} in {max(due - self._now, 0):.1f} s" if due else "its overdue thread to end"
         if now is not State.PENDING or run.schedule.parent(unit) >= 0:
             return ""
         index = run.state.wiring.shape.index

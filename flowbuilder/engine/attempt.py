@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 from flowbuilder.declare.retry import NO_RETRY
 from flowbuilder.declare.signature import default_of
+from flowbuilder.declare.until import Until
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
 from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
-from flowbuilder.errors import StepCancelledError, StepTimeoutError
+from flowbuilder.errors import StepCancelledError, StepTimeoutError, UntilLimitError
 from flowbuilder.plan.plan import Binding, PlannedStep
 from flowbuilder.results import Section, Status
 
@@ -53,8 +54,9 @@ class Attempt:
     """One try of one unit, from ``take`` to ``done``.
 
     ``status`` is None until it ended; ``passed`` says that its ``when`` was false, which only an
-    attempt that ``is_conditional`` asks.
-    ``number`` counts from 1. ``overdue`` is set by the run when the deadline of a body that cannot
+    attempt that ``is_conditional`` asks. ``wants_more`` says that its ``until`` does not hold yet.
+    ``number`` counts from 1, through all rounds of a step with ``until``; ``earlier`` are the attempts of those
+    before ``round``. ``overdue`` is set by the run when the deadline of a body that cannot
     be interrupted has passed.
     """
 
@@ -69,6 +71,10 @@ class Attempt:
     has_begun = True
     is_worth_another = False
     passed = False
+    until: Until | None = None
+    round = 1
+    earlier = 0
+    wants_more = False
     overdue = False
     remark = "overran and its thread still runs"  # of one that is overdue
     phase = "body"
@@ -101,6 +107,7 @@ class Attempt:
             workflow=run.workflow,
             step=self.info.name,
             attempt=self.number,
+            round=self.round,
             item=self.info.item,
             params=run.params,
             is_over=lambda: self.source.is_over(self),
@@ -123,6 +130,8 @@ class Attempt:
                 self.value = self._called(invoke)
                 if type(self.value) is CoroutineType:
                     self._refuse_coroutine()
+                if self.until is not None:
+                    self._judge(self.until, self.until.predicate(**self._arguments_beside(self.step.until)))
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
             self.fail(error)
@@ -137,6 +146,9 @@ class Attempt:
                 self.value = await _awaited(self._rescue())
             elif not self.is_conditional or await self._wanted_async():
                 self.value = await self._called_async()
+                if self.until is not None:
+                    holds = self.until.predicate(**self._arguments_beside(self.step.until))
+                    self._judge(self.until, await self._awaited_body(holds) if hasattr(holds, "__await__") else holds)
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
             self.fail(error)
@@ -145,14 +157,16 @@ class Attempt:
 
     def fail(self, error: BaseException) -> None:
         """Note what the body raised. It is user code that is asked here, so never under the engine's lock."""
-        self.error = error
+        self.error, self.value = error, None
         if isinstance(error, DeadlinePassedError):
             self.timed_out()
             return
         is_cancelled = isinstance(error, StepCancelledError) and self.source.is_over(self)
         self.status = Status.CANCELLED if is_cancelled else Status.FAILED
         retries = getattr(self.step.definition, "retries", NO_RETRY)
-        self.is_worth_another = retries.wants(error, self.number)
+        # After the last round there is nothing that another attempt could be of.
+        is_retriable = not isinstance(error, UntilLimitError)
+        self.is_worth_another = is_retriable and retries.wants(error, self.number - self.earlier)
         self._note(error)
 
     def cancelled(self) -> None:
@@ -207,6 +221,12 @@ class Attempt:
             self.has_begun = True
             self.source.begin(self)
         return wanted
+
+    def _judge(self, until: Until, holds: Any) -> None:
+        """Say whether another round follows, by what the predicate returned."""
+        self.wants_more = not holds
+        if self.wants_more and self.round >= until.limit:
+            raise UntilLimitError(self.info.name, until.limit)
 
     def _rescue(self) -> Any:
         rescue: Any = getattr(self.step.definition, "on_error", None)

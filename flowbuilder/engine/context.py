@@ -21,7 +21,7 @@ def _never() -> bool:
 class Context:
     """Injected as ``ctx``: the facts of one attempt of one step.
 
-    ``step`` is the step's name (``measure[3]`` for an item), ``attempt`` counts from 1, ``item`` is
+    ``step`` is the step's name (``measure[3]`` for an item), ``attempt`` and ``round`` count from 1, ``item`` is
     the item's index or None, ``params`` are the run's inputs, ``log`` is a stdlib logger.
     """
 
@@ -29,13 +29,15 @@ class Context:
     workflow: str
     step: str
     attempt: int = 1
+    round: int = 1
     item: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     is_over: Callable[[], bool] = field(default=_never, repr=False)
 
     def __reduce__(self) -> tuple[object, ...]:
         # What goes to another process are the facts; nobody there can ask whether the attempt is over.
-        return _context, (self.run_id, self.workflow, self.step, self.attempt, self.item, dict(self.params))
+        facts = (self.run_id, self.workflow, self.step, self.attempt, self.round, self.item, dict(self.params))
+        return _context, facts
 
     @property
     def log(self) -> logging.Logger:
@@ -53,9 +55,9 @@ class Context:
 
 
 def _context(
-    run_id: str, workflow: str, step: str, attempt: int, item: int | None, params: Mapping[str, Any]
+    run_id: str, workflow: str, step: str, attempt: int, number: int, item: int | None, params: Mapping[str, Any]
 ) -> Context:
-    return Context(run_id=run_id, workflow=workflow, step=step, attempt=attempt, item=item, params=params)
+    return Context(run_id=run_id, workflow=workflow, step=step, attempt=attempt, round=number, item=item, params=params)
 
 
 class Running(Protocol):

@@ -6,6 +6,7 @@ import time
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.entries import News, State
+from flowbuilder.engine.rounds import Rounds
 from flowbuilder.engine.state import RunState
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.results import Status
@@ -44,6 +45,8 @@ class Ending:
                 self._expand(attempt)
             elif attempt.passed:
                 self._pass(attempt.unit)
+            elif attempt.wants_more:
+                self._repeat(attempt)
             else:
                 self._succeed(attempt)
         if self._schedule.news:
@@ -83,12 +86,12 @@ class Ending:
         # Asked when the plan was made: here the lock is held, and no class of the user's may be asked.
         parent = self._schedule.parent(attempt.unit)
         step = attempt.unit if parent < 0 else parent
-        return attempt.number <= self._state.wiring.shape.timeouts_retried.get(step, 0)
+        return attempt.number - attempt.earlier <= self._state.wiring.shape.timeouts_retried.get(step, 0)
 
     def _retry(self, attempt: Attempt, *, held: bool) -> None:
         unit, number = attempt.unit, attempt.number
         retries = attempt.step.definition.retries  # type: ignore[union-attr]  # only a step has retries
-        delay = retries.seconds_before(number + 1, self._state.random)
+        delay = retries.seconds_before(number - attempt.earlier + 1, self._state.random)
         self._state.tries[unit] = number
         self._records.tried(attempt)
         self._relay.tell(
@@ -96,12 +99,34 @@ class Ending:
         )
         self._schedule.wait(unit, held=held)
         # An overdue thread is waited for first: no attempt starts while it lives.
-        if not held and delay:
+        if not held:
+            self._try_in(unit, delay)
+
+    def _try_in(self, unit: int, delay: float) -> None:
+        if delay:
             due = self._state.due[unit] = time.monotonic() + delay
             self._state.shared.at(due, lambda: self._due(unit))
-        elif not held:
+        else:
             # At once, and not by the clock, which would leave the order to chance.
             self._schedule.due(unit)
+
+    def _repeat(self, attempt: Attempt) -> None:
+        """Let a unit whose ``until`` does not hold wait for its next round, as one waits that is tried again."""
+        if self._state.is_stopping or attempt.until is None:
+            attempt.cancelled()
+            self._fail(attempt, held=False)
+            return
+        unit, state, delay = attempt.unit, self._state, attempt.until.every
+        state.tries[unit] = attempt.number
+        state.rounds[unit] = Rounds(attempt.round, attempt.number)
+        self._values.keep(unit, attempt.value)
+        self._records.repeated(attempt)
+        self._relay.tell(
+            "step_repeat", run=self._info, step=attempt.info, attempt=attempt.number,
+            rounds=attempt.round, value=attempt.value, delay=delay,
+        )  # fmt: skip
+        self._schedule.wait(unit)
+        self._try_in(unit, delay)
 
     def _due(self, unit: int) -> None:
         self._state.due.pop(unit, None)
@@ -110,6 +135,8 @@ class Ending:
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
         unit = attempt.unit
         if attempt.step.definition.on_error == "continue":  # type: ignore[union-attr]  # only a step has it
+            # Not what the round before returned.
+            self._values.keep(unit, None)
             result = self._records.ended(attempt, rescued=True)
             self._relay.tell("step_finish", run=self._info, step=attempt.info, result=result)
             self._schedule.succeed(unit, held=held)
@@ -175,6 +202,7 @@ class Ending:
         """Return an attempt of the same number, for what is said of it while its body still runs."""
         twin = Attempt(attempt.source, attempt.unit, attempt.step, attempt.info, attempt.number)
         twin.started, twin.timeout, twin.call = attempt.started, attempt.timeout, attempt.call
+        twin.until, twin.round, twin.earlier = attempt.until, attempt.round, attempt.earlier
         return twin
 
     def _give_up(self, attempt: Attempt) -> None:
@@ -209,7 +237,7 @@ class Ending:
         elif one.kind == "end":
             self._map_ended(one.unit)
         elif one.kind == "gave_up":
-            result = self._records.gave_up(one.unit)
+            result = self._records.gave_up(one.unit, self._state.rounds_begun(one.unit))
             self._relay.tell("step_error", run=self._info, step=self._records.info_of(one.unit), result=result)
         elif one.kind == "stop":
             self._state.cancel_bodies = True

@@ -10,6 +10,7 @@ from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.entries import State
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.views import RunInfo, StepInfo
+from flowbuilder.errors import StepCancelledError
 from flowbuilder.results import FAILURES, Section, Status, StepResult
 
 
@@ -56,6 +57,11 @@ class Records:
             sections + attempt.sections,
         )
 
+    def repeated(self, attempt: Attempt) -> None:
+        """Keep what a round leaves to the next: when it all started. Of what rounds printed, the last one's is kept."""
+        started = self._earlier[attempt.unit][0] if attempt.unit in self._earlier else attempt.started
+        self._earlier[attempt.unit] = (started, None, Status.CANCELLED, attempt.number, ())
+
     def ended(self, attempt: Attempt, *, rescued: bool = False) -> StepResult[Any]:
         """Record the end of a unit by its last attempt."""
         unit = attempt.unit
@@ -80,13 +86,18 @@ class Records:
             "",
             None,
             sections,
+            attempt.round if attempt.until is not None else 0,
         )
         return result
 
-    def gave_up(self, unit: int) -> StepResult[Any]:
-        """Record the end of a unit that waited for an attempt the stopped run does not make."""
+    def gave_up(self, unit: int, rounds: int) -> StepResult[Any]:
+        """Record the end of a unit that waited for an attempt, or a round, that the stopped run does not make."""
         started, error, status, number, sections = self._earlier.pop(unit)
-        info = self.info_of(unit)
+        info, waited_for = self.info_of(unit), "attempt"
+        if error is None:
+            # No attempt has failed: what is missing is a round.
+            waited_for, error = "round", StepCancelledError(f"{info.name} was cancelled before its next round")
+            error.add_note(f"step {info.name}, attempt {number}, run {self._info.run_id}")
         result = self._results[unit] = StepResult(
             info.name,
             status,
@@ -94,8 +105,9 @@ class Records:
             attempts=number,
             started_at=started - self._clock,
             duration=time.monotonic() - started,
-            reason="the run ended before its next attempt",
+            reason=f"the run ended before its next {waited_for}",
             sections=sections,
+            rounds=rounds,
         )
         return result
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.ending import Ending
+from flowbuilder.engine.rounds import NO_ROUNDS
 from flowbuilder.engine.state import RunState
 
 
@@ -74,10 +75,17 @@ class Run:
             attempt.is_conditional, attempt.has_begun = True, False
         elif self._hears_start:
             state.relay.tell("step_start", run=self.info, step=info, attempt=number)
+        if step_unit in self._wiring.shape.repeated:
+            self._count_round(attempt)
         timeout = self._wiring.shape.timeouts.get(step_unit, self.info.config.step_timeout)
         if timeout is not None:
             self._set_limit(attempt, timeout, lane)
         return attempt
+
+    def _count_round(self, attempt: Attempt) -> None:
+        attempt.until = getattr(attempt.step.definition, "until", None)
+        done, attempt.earlier = self.state.rounds.get(attempt.unit, NO_ROUNDS)
+        attempt.round = done + 1
 
     def _set_limit(self, attempt: Attempt, timeout: float, lane: int) -> None:
         attempt.timeout = timeout

@@ -13,6 +13,7 @@ from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.providers import Providers
 from flowbuilder.engine.records import Records
 from flowbuilder.engine.relay import Relay
+from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.values import Values
@@ -49,8 +50,8 @@ class Shared(Protocol):
 class RunState:
     """The parts a run is made of, and what it keeps beside them.
 
-    ``tries`` counts the attempts of units that are tried again, ``due`` is when the next one is
-    (monotonic seconds), ``current`` has the attempt of each
+    ``tries`` counts the attempts of units that are tried again, ``rounds`` what those that are repeated have
+    behind them, ``due`` is when the next one is (monotonic seconds), ``current`` has the attempt of each
     running unit, ``overdue`` those nobody waits for although their bodies still run; ``when_left``
     is called when the last of those has ended.
 
@@ -90,6 +91,7 @@ class RunState:
         self.providers = Providers(info.plan)
         self.values = Values(info.plan, self.wiring, self.schedule, self.records, self.providers)
         self.tries: dict[int, int] = {}
+        self.rounds: dict[int, Rounds] = {}
         self.due: dict[int, float] = {}
         self.current: dict[int, Attempt] = {}
         self.overdue: dict[int, Attempt] = {}
@@ -109,6 +111,16 @@ class RunState:
     def is_untimed(self) -> bool:
         """Whether somebody looks, or looked, at what a body left: the run's time is no longer its own."""
         return self.was_untimed or any(attempt.is_untimed for attempt in self.current.values())
+
+    def rounds_begun(self, unit: int) -> int:
+        """Return how many rounds of a unit have begun; 0 for one that has no ``until``."""
+        if getattr(self.step_of(unit).definition, "until", None) is None:
+            return 0
+        return self.rounds.get(unit, NO_ROUNDS).begun(self.tries[unit])
+
+    def waits_for_round(self, unit: int) -> bool:
+        """Return whether what a unit waits for is its next round, and not another attempt in this one."""
+        return unit in self.rounds and self.rounds[unit].attempts == self.tries[unit]
 
     def step_of(self, unit: int) -> PlannedStep:
         """Return the step of a unit, also for an item."""

@@ -56,9 +56,19 @@ class Values:
             return self._item(binding, attempt)
         if kind is Kind.PROVIDER:
             return self._providers.value(binding.source)
+        if kind is Kind.RESULT:
+            return attempt.value
+        if kind is Kind.PREVIOUS:
+            return self._previous(binding, attempt)
         if kind is Kind.ERROR:
             return self._records.last_error(attempt.unit)
         return CONTEXT if kind is Kind.CONTEXT else binding.value
+
+    def _previous(self, binding: Binding, attempt: Attempt) -> Any:
+        """Return what the round before returned; in the first one the parameter's default, or None."""
+        if attempt.round > 1:
+            return self._values[attempt.unit]
+        return MISSING if binding.has_default else None
 
     def _item(self, binding: Binding, attempt: Attempt) -> Any:
         parent, index = self._schedule.parent(attempt.unit), attempt.info.item or 0

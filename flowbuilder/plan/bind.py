@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from flowbuilder.declare.definitions import (
@@ -21,6 +22,8 @@ from flowbuilder.plan.overrides import Overrides
 from flowbuilder.plan.pieces import Binding, Kind
 from flowbuilder.plan.scope import Scope
 from flowbuilder.results import Status, StepResult
+
+NOTHING_BESIDE: Mapping[str, Kind] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,17 +91,20 @@ class Binder:
         return self._bound(Parameter(parameter, False), found, requester.fn)
 
     def bind_function(
-        self, fn: Callable[..., Any] | None, own: Iterable[Binding], *, error: bool = False
+        self, fn: Callable[..., Any] | None, own: Iterable[Binding], beside: Mapping[str, Kind] = NOTHING_BESIDE
     ) -> tuple[Binding, ...]:
-        """Bind a step's predicate or rescue: the step's own parameters first, then as a step's."""
+        """Bind a function that stands beside a step's body, such as its predicate or rescue.
+
+        What only such a function has, ``beside``, goes first; then the step's own parameters; the rest is as a step's.
+        """
         if fn is None:
             return ()
         by_parameter = {one.parameter: one for one in own}
         return tuple(
-            Binding("error", Kind.ERROR)
-            if error and parameter.name == "error"
-            else by_parameter.get(parameter.name) or self.bind(parameter, fn)
-            for parameter in read_signature(fn, self._requester.where).parameters
+            Binding(name, beside[name], has_default=has_default)
+            if name in beside
+            else by_parameter.get(name) or self.bind(Parameter(name, has_default), fn)
+            for name, has_default in read_signature(fn, self._requester.where).parameters
         )
 
     def order(self, things: Iterable[Any]) -> list[str]:

@@ -168,24 +168,26 @@ class _Builder:
 
     def _step(self, definition: StepDefinition, binder: Binder) -> PlannedStep:
         each = tuple(binder.bind_each(*one) for one in definition.each.items())
-        items = {one.parameter for one in each}
+        given = _given(definition)
         bindings = tuple(
-            Binding(one.name, Kind.ITEM, has_default=one.has_default)
-            if one.name in items
+            Binding(one.name, given[one.name], has_default=one.has_default)
+            if one.name in given
             else binder.bind(one, definition.fn)
             for one in definition.parameters
         )
         when = binder.bind_function(definition.when, bindings)
+        until = _until(definition, binder, bindings)
         rescue = definition.on_error if callable(definition.on_error) else None
-        on_error = binder.bind_function(rescue, bindings, error=True)
+        on_error = binder.bind_function(rescue, bindings, {"error": Kind.ERROR})
         after = tuple(binder.order(definition.after))
-        used = (*bindings, *each, *when, *on_error)
+        used = (*bindings, *each, *when, *until, *on_error)
         planned = PlannedStep(
             name=self._known.names.of(definition),
             definition=definition,
             bindings=bindings,
             each=each,
             when=when,
+            until=until,
             on_error=on_error,
             after=after,
             upstream=_joined(_sources(Kind.STEP, used), after),
@@ -215,6 +217,23 @@ class _Builder:
         if default == "inline" and definition.timeout:
             default = "thread"  # nothing can watch a step on the loop thread
         return definition.executor or default
+
+
+def _given(definition: StepDefinition) -> dict[str, Kind]:
+    """Return the parameters of a step that each call of it fills anew: mapped ones, and the previous result."""
+    given = dict.fromkeys(definition.each, Kind.ITEM)
+    if definition.until is not None and "previous" not in definition.needs:
+        given.setdefault("previous", Kind.PREVIOUS)
+    return given
+
+
+def _until(definition: StepDefinition, binder: Binder, bindings: Sequence[Binding]) -> tuple[Binding, ...]:
+    if definition.until is None:
+        return ()
+    beside = {definition.name: Kind.RESULT, "result": Kind.RESULT}
+    if all(one.parameter != "previous" for one in bindings):
+        beside["previous"] = Kind.PREVIOUS
+    return binder.bind_function(definition.until.predicate, bindings, beside)
 
 
 def _sources(kind: Kind, bindings: Sequence[Binding]) -> tuple[str, ...]:

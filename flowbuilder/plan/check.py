@@ -38,7 +38,8 @@ class Checks:
         """Refuse an unknown executor, async functions of a plain step, and what cannot be sent to a worker."""
         if planned.executor not in self._executors:
             raise UnknownNameError("executor", planned.executor, sorted(self._executors - {"loop"}), definition.where)
-        for word, fn in (("when", definition.when), ("on_error", definition.on_error)):
+        until = definition.until.predicate if definition.until else None
+        for word, fn in (("when", definition.when), ("until", until), ("on_error", definition.on_error)):
             if callable(fn) and not definition.is_async and read_signature(fn, definition.where).is_async:
                 raise PlanError(
                     f"{shown_value(definition.name)} is a plain def, but its {word}= is async",

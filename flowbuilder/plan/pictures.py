@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
+from flowbuilder.declare.until import Until
 from flowbuilder.errors import shown
 from flowbuilder.plan.annotations import type_name
 from flowbuilder.plan.convert import shown_given
 from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedProvider, PlannedStep
 
+# What a function beside the body is given of the attempt itself.
+OF_THE_ATTEMPT = frozenset({Kind.ERROR, Kind.RESULT, Kind.PREVIOUS})
 # What would end a label of a Mermaid chart, or be read as Markdown in it.
 MERMAID = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
 
@@ -127,6 +130,7 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
         facts += [f"timeout {step.definition.timeout:g} s"] if step.definition.timeout else []
         retries = step.definition.retries.n
         facts += [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries else []
+        facts += [_repetition(step.definition.until)] if step.definition.until else []
         facts += _amounts("needs", step.definition.resources)
         facts += ["items may be skipped"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []
@@ -135,16 +139,22 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     lines += [f"      {shown(one.parameter)} ← one item of {_source(one)}" for one in step.each]
     lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in step.bindings if one.kind is not Kind.ITEM]
     own = {one.parameter for one in step.bindings}
-    for word, asked in (("when=", step.when), ("on_error=", step.on_error)):
-        also = [one for one in asked if one.parameter not in own and one.kind is not Kind.ERROR]
+    for word, asked in (("when=", step.when), ("until=", step.until), ("on_error=", step.on_error)):
+        also = [one for one in asked if one.parameter not in own and one.kind not in OF_THE_ATTEMPT]
         lines += [f"      {shown(one.parameter)} ← {_source(one)}, for {word}" for one in also]
     lines += [f"      after {shown(name)}" for name in step.after if _only_orders(name, step)]
     return lines
 
 
+def _repetition(until: Until) -> str:
+    name = shown(getattr(until.predicate, "__name__", "its predicate"))
+    until_what = "its predicate" if name == "<lambda>" else name
+    return f"until {until_what} holds, every {until.every:g} s, at most {until.limit} rounds"
+
+
 def _only_orders(name: str, step: PlannedStep) -> bool:
     """Return whether a step waits for another without taking anything from it."""
-    used = (*step.bindings, *step.each, *step.when, *step.on_error)
+    used = (*step.bindings, *step.each, *step.when, *step.until, *step.on_error)
     return name in step.after and not any(one.kind is Kind.STEP and one.source == name for one in used)
 
 
@@ -154,6 +164,8 @@ def _source(binding: Binding) -> str:
         return f"{shown(value, 60)} (overrides {shown(binding.source)})" if binding.source else shown(value, 60)
     if binding.kind is Kind.CONTEXT:
         return "the run's context"
+    if binding.kind is Kind.PREVIOUS:
+        return "what the round before returned"
     result = "the result of " if binding.wants_result else ""
     return f"{result}{binding.kind.value} {shown(binding.source)}"
 

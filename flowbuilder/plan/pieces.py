@@ -20,6 +20,7 @@ class Kind(Enum):
     VALUE = "value"
     ITEM = "item"
     RESULT = "result"
+    PREVIOUS = "previous"
     ERROR = "error"
 
 
@@ -43,8 +44,8 @@ class Binding:
 class PlannedStep:
     """A step in its place: its definition and where each parameter comes from.
 
-    ``each`` has the bindings of the mapped parameters, ``when`` and ``on_error`` those of the
-    step's predicate and rescue function. ``upstream`` names every step that ends before this one
+    ``each`` has the bindings of the mapped parameters, ``when``, ``until`` and ``on_error`` those of the
+    step's own functions. ``upstream`` names every step that ends before this one
     starts, ``after`` those among them that only order.
     """
 
@@ -53,6 +54,7 @@ class PlannedStep:
     bindings: tuple[Binding, ...] = ()
     each: tuple[Binding, ...] = ()
     when: tuple[Binding, ...] = ()
+    until: tuple[Binding, ...] = ()
     on_error: tuple[Binding, ...] = ()
     after: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()

@@ -30,14 +30,15 @@ class Shape:
 
     ``index`` has the number of each step by name, ``edges`` what each asks of which others,
     ``timeouts`` the seconds of those with a limit of their own (None where nothing could keep one),
-    ``conditional`` those with a ``when``, ``timeouts_retried`` the number of extra attempts of
-    those whose time-outs are worth one.
+    ``conditional`` those with a ``when``, ``repeated`` those with an ``until``, ``timeouts_retried`` the
+    number of extra attempts of those whose time-outs are worth one.
     """
 
     index: Mapping[str, int]
     edges: Sequence[Edges]
     timeouts: Mapping[int, float | None]
     conditional: Set[int]
+    repeated: Set[int]
     timeouts_retried: Mapping[int, int]
 
 
@@ -54,6 +55,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
         edges=[_edges(step, mapped, index) if step.upstream else () for step in steps],
         timeouts=timeouts,
         conditional={number for number, one in own if one.when is not None},
+        repeated={number for number, one in own if one.until is not None},
         timeouts_retried={
             # By identity: asking a class of the user's about an instance would be calling it.
             number: one.retries.n
@@ -67,7 +69,7 @@ def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> Edg
     """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
     found: dict[str, Edge] = dict.fromkeys(step.after, Edge.SOFT)
     items = {one.source for one in step.each if one.kind is Kind.STEP and one.source in mapped}
-    for one in (*step.bindings, *step.when, *step.on_error, *step.each):
+    for one in (*step.bindings, *step.when, *step.until, *step.on_error, *step.each):
         if one.kind is not Kind.STEP or (one.source in items and one in step.each):
             continue
         edge = Edge.ANY if one.wants_result else Edge.SOFT if one.has_default else Edge.VALUE

@@ -70,6 +70,29 @@ def test_a_step_that_waits_says_when_it_goes_on() -> None:
     assert (row.word, row.detail(0.0)) == ("running", "attempt 2")
 
 
+def test_a_step_that_is_repeated_says_its_round() -> None:
+    run = info("flow", "poll")
+    rows = started(run, "poll")
+    rows.step_waits(run, step(run, "poll"), 60.0, rounds=1)
+    row = rows.running[0]
+    assert (row.word, row.detail(time.monotonic() - 1)) == ("waiting", "round 2 in 60 s")
+
+    rows.step_started(run, step(run, "poll"), 2)
+    assert (row.word, row.detail(0.0)) == ("running", "round 2")
+    rows.step_waits(run, step(run, "poll"), 60.0)
+    assert row.detail(time.monotonic() - 1) == "attempt 3 in 60 s"
+
+
+def test_items_that_wait_for_a_round_are_counted() -> None:
+    run = info("flow", "many")
+    rows = started(run)
+    rows.step_started(run, step(run, "many", total=4), 1)
+    rows.step_started(run, step(run, "many", 0), 1)
+    rows.step_waits(run, step(run, "many", 0), 5.0, rounds=3)
+
+    assert [row.detail(0.0) for row in rows.running] == ["0/4, 1 waiting for a round"]
+
+
 def test_steps_are_named_with_their_workflow_where_there_are_several_to_the_end() -> None:
     first, second = info("first", "a"), info("second", "a", "b")
     rows = Rows()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, Retry, Status, Terminal, hookimpl, run
+from flowbuilder import FlowBuilder, ParallelConfig, Registry, Retry, Status, Terminal, Until, hookimpl, run
 from flowbuilder.builtin.terminal import Report
 from flowbuilder.testing import FlowTester
 from tests.builtin.conftest import Reported, Screen, summarise, timeless
@@ -84,6 +84,27 @@ def test_verbose_tells_each_start_item_and_retry(reported: Reported) -> None:
         "[1/2] start flaky attempt 2",
         "[2/2] success flaky 0.00 s attempt 2",
     ]
+
+
+def test_verbose_tells_each_round(reported: Reported) -> None:
+    def poll(previous: int = 0) -> int:
+        return previous + 1
+
+    flow = FlowBuilder("polling").step(poll, until=Until(lambda poll: poll == 2, every=0)).build()
+    text = reported(flow, level=1, config=ONE_AT_A_TIME)
+    assert [" ".join(line.split()) for line in text.splitlines()[2:-3]] == [
+        "[0/1] start poll",
+        "[0/1] repeat poll in 0.00 s, after round 1",
+        "[0/1] start poll attempt 2",
+        "[1/1] success poll 0.00 s 2 rounds",
+    ]
+
+
+def test_a_failure_says_in_which_round(reported: Reported) -> None:
+    flow = FlowBuilder("polling").step(lambda: 1, name="poll", until=Until(lambda: False, every=0, limit=2)).build()
+    text = reported(flow)
+    assert "- poll, round 2 -" in text
+    assert "the until of poll did not hold after 2 rounds" in text
 
 
 def test_items_get_a_line_only_where_they_fail_and_then_the_first_few(reported: Reported) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, Retry
+from flowbuilder import FlowBuilder, ParallelConfig, Registry, Retry, Until
 from flowbuilder.declare.decorators import make_provider, make_step, make_workflow
 from flowbuilder.declare.definitions import StepDefinition
 from flowbuilder.declare.words import WorkflowWords
@@ -61,13 +61,14 @@ def told(declare: Callable[[], object]) -> str:
 
 
 RETRIES = "0 to 10000, or Retry(n, delay=…, backoff=…, on=(OSError,))"
+UNTIL = "Until(predicate, every=1.0, limit=100)"
 TIMEOUT = "2.5, timedelta(minutes=1), or None for no limit"
 NAME = "1 to 128 printable characters without / :: [ ] and not starting with - or ."
 EACH = '{"parameter": "step or input"} or {"parameter": [1, 2]}'
 EXECUTOR = '"thread", "process", "inline", or the name of one a plugin brings'
 ON_ERROR = '"fail", "continue", or a function whose value is used instead'
 
-STEP_WORDS = "name, needs, after, each, when, retries, timeout, executor, resources, on_error, tags"
+STEP_WORDS = "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, tags"
 WORKFLOW_WORDS = "name, priority, resources, steps, timeout, config, tags"
 WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"retrys": 1}, "@step has no argument 'retrys'", "",
@@ -111,6 +112,11 @@ WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"when": bool}, "when= takes a function", "<class 'bool'>", "def or lambda", ""),
     ({"when": numbers}, "when= takes a function that returns, not a generator", f"{numbers!r}", "", "return"),
     ({"when": lambda *rows: True}, "parameters are filled by name, so this one cannot be used", "*rows",
+     "ordinary and keyword-only parameters", "name each parameter, or settle it with functools.partial"),
+    ({"until": numbers}, "until= takes an Until", f"{numbers!r}", UNTIL, "wrap the function: until=Until(…)"),
+    ({"until": 5}, "until= takes an Until", "5", UNTIL, ""),
+    ({"until": Until(numbers)}, "until= takes a function that returns, not a generator", f"{numbers!r}", "", "return"),
+    ({"until": Until(lambda *rows: True)}, "parameters are filled by name, so this one cannot be used", "*rows",
      "ordinary and keyword-only parameters", "name each parameter, or settle it with functools.partial"),
     ({"retries": -1}, "retries= takes a whole number of extra attempts", "-1", RETRIES, ""),
     ({"retries": 1.5}, "retries= takes a whole number of extra attempts", "1.5", RETRIES, ""),
@@ -261,7 +267,7 @@ def test_a_workflow_keeps_its_words() -> None:
 
 
 def test_what_belongs_to_no_release_yet_is_an_unknown_word() -> None:
-    for word in ("until", "undo", "cache", "idempotent"):
+    for word in ("undo", "cache", "idempotent"):
         with pytest.raises(DefinitionError, match=f"@step has no argument '{word}'"):
             declared(**{word: None})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flowbuilder import Context, FlowBuilder, Registry, StepResult
+from flowbuilder import Context, FlowBuilder, Registry, StepResult, Until
 from flowbuilder.errors import CycleError, PlanError
 from flowbuilder.plan.pieces import Binding, Kind
 from flowbuilder.plan.plan import Plan
@@ -243,6 +243,34 @@ def test_a_rescue_takes_the_error() -> None:
     flow = FlowBuilder("flow").step(lambda day: day, name="save", on_error=rescue).build()
     step = Registry().plan(flow, {"day": 1}).by_name["save"]
     assert [(one.parameter, one.kind) for one in step.on_error] == [("error", Kind.ERROR), ("day", Kind.INPUT)]
+
+
+def test_the_predicate_of_until_takes_result_and_previous_before_all_else() -> None:
+    flows = Registry()
+
+    @flows.step
+    def result() -> int:
+        return 1
+
+    @flows.step(until=Until(lambda poll, result, previous, day: result))
+    def poll(day: int) -> int:
+        return day
+
+    planned = flows.plan(poll, {"day": 1}).by_name["poll"]
+    kinds = {one.parameter: one.kind for one in planned.until}
+    assert kinds == {"poll": Kind.RESULT, "result": Kind.RESULT, "previous": Kind.PREVIOUS, "day": Kind.INPUT}
+    assert planned.upstream == ()
+
+
+def test_the_predicate_of_until_brings_its_own_upstream() -> None:
+    flow = FlowBuilder("flow").step(lambda: 3, name="goal")
+    flow.step(lambda: 1, name="poll", until=Until(lambda result, goal: result >= goal))
+    assert Registry().plan(flow.build()).by_name["poll"].upstream == ("goal",)
+
+
+def test_previous_is_an_input_where_nothing_is_repeated() -> None:
+    with pytest.raises(Exception, match="'poll' needs 'previous'"):
+        Registry().plan(FlowBuilder("flow").step(lambda previous: previous, name="poll").build())
 
 
 def test_a_predicate_has_no_error_to_take() -> None:

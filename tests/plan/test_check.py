@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowbuilder import Context, FlowBuilder, FlowBuilderError, Registry, StepResult
+from flowbuilder import Context, FlowBuilder, FlowBuilderError, Registry, StepResult, Until
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.plan import Plan
@@ -184,6 +184,15 @@ def test_an_object_that_is_called_as_an_async_function_is_one() -> None:
             return True
 
     assert "its when= is async" in refused(flow(count, when=Later()))
+
+
+def test_an_async_predicate_of_until_beside_a_plain_step_is_refused() -> None:
+    async def later() -> bool:
+        return True
+
+    assert refused(flow(count, until=Until(later))) == (
+        f"'count' is a plain def, but its until= is async ({place(count)})\n  hint: make both async def, or both def"
+    )
 
 
 @pytest.mark.parametrize("word", ["when", "on_error"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import assume, given, strategies as st
 
-from flowbuilder import Context, FlowBuilder, Registry, StepResult
+from flowbuilder import Context, FlowBuilder, Registry, StepResult, Until
 from flowbuilder.errors import FlowBuilderError
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.convert import Text
@@ -37,6 +37,24 @@ def test_only_items_of_a_mapped_step_are_said_to_be_skipped_by_its_condition() -
         "      odd ← step odd\n"
         "\n"
         "longest chain: odd → total\n"
+    )
+
+
+def test_a_step_that_is_repeated_says_until_when_and_how_often() -> None:
+    def is_done(result: str, goal: str) -> bool:
+        return result == goal
+
+    flow = FlowBuilder("polling").step(lambda: "done", name="goal")
+    flow.step(lambda previous: "done", name="poll", until=Until(is_done, every=0.5, limit=20))
+    flow.step(lambda: 1, name="once", until=Until(lambda result: result, limit=2))
+
+    once, poll = Registry().plan(flow.build()).explain().split("\n\n")[1:-1]
+    assert once == "batch 1\n  goal\n  once  (until its predicate holds, every 1 s, at most 2 rounds)"
+    assert poll == (
+        "batch 2\n"
+        "  poll  (until is_done holds, every 0.5 s, at most 20 rounds)\n"
+        "      previous ← what the round before returned\n"
+        "      goal ← step goal, for until="
     )
 
 

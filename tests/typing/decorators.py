@@ -14,6 +14,7 @@ from flowbuilder import (
     Registry,
     Retry,
     StepResult,
+    Until,
     WorkflowDefinition,
     provider,
     step,
@@ -31,6 +32,20 @@ def rows(root: str, limit: int = 3) -> list[int]:
 @step(retries=Retry(2, on=(OSError,)), timeout=timedelta(minutes=1), tags=("io",), each={"row": rows}, after=[rows])
 async def fetch(row: int, *, ctx: Context) -> bytes:
     return bytes(row)
+
+
+@step(until=Until(lambda result, previous: result == previous, every=0.5, limit=20), timeout=5)
+def settled(previous: int | None = None) -> int:
+    return previous or 0
+
+
+async def is_up(result: bytes) -> bool:
+    return bool(result)
+
+
+@step(until=Until(is_up))
+async def up(previous: bytes) -> bytes:
+    return previous
 
 
 @flows.step(needs={"data": "rows"}, when=lambda data: bool(data), on_error="continue", executor="process")
@@ -58,6 +73,8 @@ def report(total: int, rows: StepResult[list[int]]) -> str:
 assert_type(rows("a"), list[int])
 assert_type(rows(root="a", limit=2), list[int])
 assert_type(total([1]), int)
+assert_type(settled(), int)
+assert_type(settled(3), int)
 assert_type(api(), Iterator[str])
 assert_type(other_api(), AsyncIterator[str])
 

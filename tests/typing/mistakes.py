@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbuilder import FlowBuilder, ParallelConfig, Retry, StepResult, arun, run, step, workflow
+from flowbuilder import FlowBuilder, ParallelConfig, Retry, StepResult, Until, arun, run, step, workflow
 
 
 @step
@@ -28,6 +28,9 @@ def made() -> None:
     step(timeout="5s")  # type: ignore[call-overload]  # seconds or a timedelta
     workflow(priority="high")  # type: ignore[call-overload]  # a number
     Retry(2, delays=1.0)  # type: ignore[call-arg]  # delay=
+    step(until=bool)  # type: ignore[call-overload]  # an Until
+    Until()  # type: ignore[call-arg]  # a predicate
+    Until(bool, every="1s")  # type: ignore[arg-type]  # seconds
     ParallelConfig(schedule="lazy")  # type: ignore[arg-type]  # "eager" or "batches"
     ParallelConfig().with_max_concurrency("four")  # type: ignore[arg-type]  # a number
     FlowBuilder("etl").step(rows, retrys=2)  # type: ignore[call-arg]  # retries=

@@ -72,6 +72,11 @@ class Timeline:
         self._attempt_ended(run, step, {"status": "retried", "attempt": attempt, "error": _line(error)})
 
     @hookimpl
+    def flowbuilder_step_repeat(self, run: RunInfo, step: StepInfo, attempt: int, rounds: int) -> None:
+        """Write the last attempt of a round that is followed by another."""
+        self._attempt_ended(run, step, {"status": "repeated", "attempt": attempt, "round": rounds})
+
+    @hookimpl
     def flowbuilder_step_finish(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
         """Write the last attempt of a success."""
         self._ended(run, step, result)
