@@ -25,8 +25,8 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 WORDS = (
     "step", "workflow", "definition", "input", "provider", "resource", "registry", "collect", "plan", "batch", "run",
     "attempt", "round", "item", "executor", "engine", "lane", "result", "status", "timeout", "priority",
-    "upstream / downstream", "hook", "hookspec", "hookimpl", "plugin", "built-in plugin", "flow file", "run store", "resume", "rerun",
-    "tags",
+    "upstream / downstream", "hook", "hookspec", "hookimpl", "plugin", "built-in plugin", "flow file", "run store",
+    "resume", "rerun", "tags",
 )  # fmt: skip
 SYNONYMS = re.compile(r"\b(?:task|job|stage|listener|callback|handler|util|helper)s?\b", re.I)
 
