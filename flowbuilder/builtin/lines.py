@@ -12,7 +12,8 @@ from flowbuilder.errors import shown
 from flowbuilder.terminal import columns, padded
 
 NARROW = 60
-WIDEST_NAME = 40
+SHORTEST_NAME, WIDEST_NAME = 20, 40
+SHORTEST_DETAIL = 20
 LONGEST_DETAIL = 200
 STYLES = {
     "start": "dim",
@@ -40,7 +41,8 @@ class Lines:
     def align(self, names: Iterable[str]) -> None:
         """Make the column of names wide enough for all of ``names``, beside those it is wide enough for."""
         widest = max((columns(shown(name)) for name in names), default=0)
-        self._name_width = min(max(self._name_width, widest), WIDEST_NAME)
+        most = min(WIDEST_NAME, self._terminal.width // 3) if self._terminal.is_terminal else WIDEST_NAME
+        self._name_width = min(max(self._name_width, widest), most)
 
     def forget(self) -> None:
         """Forget how wide names are."""
@@ -67,8 +69,22 @@ class Lines:
         if terminal.width < NARROW:
             found = [(front.strip(), "dim"), (word, style), (name, ""), (time, "dim"), (detail, "")]
             return [(text, own) for text, own in found if text]
-        word, name, time = padded(word, WIDEST_WORD), padded(name, self._name_width), f"{time:>9}"
+        word, time = padded(word, WIDEST_WORD), f"{time:>9}"
+        if terminal.is_terminal:
+            most = terminal.width - len(front) - len(word) - len(time) - 3
+            name = _within(name, max(most - (SHORTEST_DETAIL + 2) * bool(detail), SHORTEST_NAME))
+        name = padded(name, self._name_width)
         if terminal.is_terminal:
             free = terminal.width - len(front) - len(word) - columns(name) - len(time) - 5
-            detail = shown(detail, max(free, 20))
+            detail = shown(detail, max(free, SHORTEST_DETAIL))
         return [(front, "dim"), (word, style), (name, ""), (time, "dim"), (f" {detail}", "")][: 5 if detail else 4]
+
+
+def _within(name: str, width: int) -> str:
+    """Return a name without its middle, where it would be wider than ``width`` columns."""
+    if columns(name) <= width:
+        return name
+    first = last = width // 2 - 1
+    while columns(name[:first]) + columns(name[-last:]) > width - 1:
+        first, last = first - 1, last - 1
+    return f"{name[:first]}…{name[-last:]}"

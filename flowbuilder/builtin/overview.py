@@ -13,9 +13,13 @@ NAMED = 10
 
 
 def print_overview(terminal: Terminal, plans: Sequence[Plan]) -> None:
-    """Print how many workflows and steps there are, and a line for each of the first workflows."""
+    """Print how many workflows and steps there are, and a line for each of the first workflows.
+
+    Their order is that of their priorities, which is said where they differ.
+    """
     steps = counted(sum(len(plan.steps) for plan in plans), "step")
-    terminal.print(f"\n{counted(len(plans), 'workflow')}, {steps}", style="bold")
+    order = ", by priority" if len({plan.workflow.priority for plan in plans}) > 1 else ""
+    terminal.print(f"\n{counted(len(plans), 'workflow')}, {steps}{order}", style="bold")
     for plan in plans[:NAMED]:
         terminal.print(_line(plan, terminal.width))
     if len(plans) > NAMED:

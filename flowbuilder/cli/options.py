@@ -111,6 +111,18 @@ def collecting() -> list[click.Parameter]:
     ]
 
 
+def resource_option() -> click.Option:
+    """Return ``--resource``."""
+    return click.Option(
+        ["--resource", "resources"],
+        type=Amount(),
+        multiple=True,
+        callback=_each_once,
+        metavar="NAME=AMOUNT",
+        help="How much there is of a resource that workflows and steps need.",
+    )
+
+
 def limiting() -> list[click.Parameter]:
     """Return how a run is limited and where it runs."""
     return [
@@ -121,14 +133,7 @@ def limiting() -> list[click.Parameter]:
             metavar="N",
             help="Steps at once, over all workflows, 1 to 1024.",
         ),
-        click.Option(
-            ["--resource", "resources"],
-            type=Amount(),
-            multiple=True,
-            callback=_each_once,
-            metavar="NAME=AMOUNT",
-            help="How much there is of a resource that workflows and steps need.",
-        ),
+        resource_option(),
         click.Option(
             ["--policy"],
             metavar="NAME",

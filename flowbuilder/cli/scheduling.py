@@ -20,7 +20,7 @@ def make_scheduler(plans: Sequence[Plan], work: Session) -> WorkflowScheduler:
     Raises:
         FlowBuilderError: for a policy that nobody offers, or a plan that could never get what it needs.
     """
-    policy, resources = _policy(work), _resources(plans, work)
+    policy, resources = _policy(work), resources_of(plans, work)
     for plan in plans:
         check_resources(plan, resources)
     return WorkflowScheduler(
@@ -86,7 +86,7 @@ def _policy(work: Session) -> str:
     )
 
 
-def _resources(plans: Sequence[Plan], work: Session) -> dict[str, int]:
+def resources_of(plans: Sequence[Plan], work: Session) -> dict[str, int]:
     """Return how much there is of each resource: the command line's over workflows' own over ``pyproject.toml``.
 
     Raises:

@@ -57,8 +57,8 @@ class Pictured(Protocol):
     def warnings(self) -> Sequence[str]:
         """Sentences for the user."""
 
-    def may_skip(self, name: str) -> bool:
-        """Whether a step may be skipped by a ``when``."""
+    def skipped_by(self, name: str) -> str:
+        """The step whose ``when`` may skip a step; empty where none may."""
 
 
 def mermaid(plan: Pictured) -> str:
@@ -132,9 +132,10 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
         facts += [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries else []
         facts += [_repetition(step.definition.until)] if step.definition.until else []
         facts += _amounts("needs", step.definition.resources)
-        facts += ["items may be skipped"] if step.mapped and step.definition.when else []
+        facts += ["items may be skipped by its when"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []
-    facts += ["may be skipped"] if plan.may_skip(step.name) else []
+    if by := plan.skipped_by(step.name):
+        facts.append(f"may be skipped by {'its when' if by == step.name else f'the when of {shown(by)}'}")
     lines = [f"  {_label(step)}" + (f"  ({', '.join(facts)})" if facts else "")]
     lines += [f"      {shown(one.parameter)} ← one item of {_source(one)}" for one in step.each]
     lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in step.bindings if one.kind is not Kind.ITEM]

@@ -106,18 +106,27 @@ class Plan:
 
     def may_skip(self, name: str) -> bool:
         """Return whether a step may be skipped by a ``when``, its own or one upstream."""
-        return name in self._may_skip
+        return name in self._skipped_by
+
+    def skipped_by(self, name: str) -> str:
+        """Return the name of a step whose ``when`` may skip a step, the step itself first; empty where none may."""
+        return self._skipped_by.get(name, "")
 
     @cached_property
-    def _may_skip(self) -> frozenset[str]:
-        found: set[str] = set()
+    def _skipped_by(self) -> Mapping[str, str]:
+        found: dict[str, str] = {}
         for step in self.steps:
             passes = {b.source for b in step.bindings if b.has_default or b.wants_result} | set(step.after)
             # The ``when`` of a mapped step skips items, and leaves them out of its list.
             own = isinstance(step.definition, StepDefinition) and step.definition.when is not None and not step.mapped
-            if own or any(name in found for name in step.upstream if name not in passes):
-                found.add(step.name)
-        return frozenset(found)
+            by = (
+                step.name
+                if own
+                else next((found[one] for one in step.upstream if one in found and one not in passes), "")
+            )
+            if by:
+                found[step.name] = by
+        return found
 
     def to_mermaid(self) -> str:
         """Return the plan as a Mermaid flow chart."""

@@ -69,3 +69,11 @@ def test_the_column_of_names_only_grows_until_it_is_forgotten() -> None:
         "   x              1.50 s",
         "   x    1.50 s",
     ]
+
+
+def test_on_a_terminal_a_long_name_loses_its_middle_and_leaves_room_for_the_reason(screen: Screen) -> None:
+    told(screen, "a_long_name_" * 6 + "› load", "nightly report › sum_of_all", detail="it was so")
+    assert screen.rows[:2] == [
+        "[ 0/10] timed out a_long_name_a_…ng_name_› load    1.50 s  it was so",
+        "[ 0/10] timed out nightly report › sum_of_all    1.50 s  it was so",
+    ]

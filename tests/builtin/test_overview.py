@@ -49,7 +49,7 @@ def reported(screen: Screen, *plans: Plan, **limits: Any) -> list[RunResult[Any]
 def test_an_overview_names_workflows_with_priority_and_what_they_hold() -> None:
     assert overview(holder("train", priority=3, resources={"gpu": 1, "db": 2}), holder("sales")) == [
         "",
-        "2 workflows, 2 steps",
+        "2 workflows, 2 steps, by priority",
         "  train: 1 step, priority 3, holds 2 db and 1 gpu",
         "  sales: 1 step",
         "",

@@ -112,6 +112,35 @@ def test_plan_shows_every_workflow_and_refuses_a_value_that_none_takes(both: Flo
     assert "allowed: count, path, limit" in error_of(both.run("plan", "-P", "size=2"))
 
 
+def test_plan_shows_in_which_order_workflows_run_and_what_they_need(flowtester: FlowTester) -> None:
+    flowtester.write(
+        "flow_night.py",
+        """
+        from flowbuilder import step, workflow
+
+        @step(resources={"db": 2, "disk": 1})
+        def load(): ...
+
+        @workflow
+        def late(load): ...
+
+        @workflow(priority=5, resources={"gpu": 2})
+        def early(): ...
+        """,
+    )
+    outcome = flowtester.run("plan", "--resource", "db=4", "--resource", "gpu=1")
+
+    assert outcome.stdout.startswith(
+        "2 workflows, by priority\n     5  early\n     0  late\n\nworkflow early: 1 step\n"
+    )
+    assert outcome.stdout.endswith(
+        "\n\nresources, the most that is needed at once\n"
+        "  db: 2 of 4\n"
+        "  disk: 1 of ? (missing: say how much there is with --resource disk=…)\n"
+        "  gpu: 2 of 1 (more than there is)\n"
+    )
+
+
 def test_plugins_look_at_each_plan(both: FlowTester) -> None:
     both.write(
         "flowconf.py",

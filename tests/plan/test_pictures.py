@@ -29,7 +29,7 @@ def test_only_items_of_a_mapped_step_are_said_to_be_skipped_by_its_condition() -
         "workflow odds: 2 steps, 1 of them mapped\n"
         "\n"
         "batch 1\n"
-        "  odd × each item  (items may be skipped)\n"
+        "  odd × each item  (items may be skipped by its when)\n"
         "      n ← one item of (1, 2)\n"
         "\n"
         "batch 2\n"
@@ -114,7 +114,7 @@ batch 2
       path ← one item of step files
 
 batch 3
-  total  (may be skipped)
+  total  (may be skipped by its when)
       measure ← step measure
       api ← provider api
       ctx ← the run's context

@@ -87,6 +87,8 @@ def test_who_may_be_skipped_is_known() -> None:
     builder.step(lambda n: n, name="items", each={"n": [1]}, when=lambda n: n)
     plan = Registry().plan(builder.build())
     assert [step.name for step in plan.steps if plan.may_skip(step.name)] == ["maybe", "below", "further"]
+    assert [plan.skipped_by(name) for name in ("maybe", "further", "later")] == ["maybe", "maybe", ""]
+    assert "  further  (may be skipped by the when of maybe)\n" in plan.explain()
 
 
 def test_the_graph_is_built_only_when_it_is_looked_at() -> None:

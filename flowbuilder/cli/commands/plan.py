@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from flowbuilder.cli.catalog import COMMANDS
-from flowbuilder.cli.options import collecting
+from flowbuilder.cli.options import collecting, resource_option
 from flowbuilder.cli.output import put
+from flowbuilder.cli.scheduling import resources_of
 from flowbuilder.cli.session import session
+from flowbuilder.errors import shown
+from flowbuilder.plan.plan import Plan
 
 
-@click.command("plan", params=collecting(), short_help=COMMANDS["plan"])
+@click.command("plan", params=[*collecting(), resource_option()], short_help=COMMANDS["plan"])
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Show what a run would do: batches, inputs, and where each parameter's value comes from.
 
-    An input without a value is shown as missing.
+    Several workflows are in the order of their priorities. An input without a value is shown as
+    missing, and so is a resource of which nothing says how much there is.
     """
     with session(context) as work:
         plans = work.plan(work.select(), lenient=True)
-        text = "\n".join(plan.explain() for plan in plans)
-    put(text)
+        parts = [*_order(plans), *(plan.explain() for plan in plans), *_resources(plans, resources_of(plans, work))]
+    put("\n".join(parts))
+
+
+def _order(plans: Sequence[Plan]) -> Iterator[str]:
+    """Yield, of several workflows, the order in which they get what is free."""
+    if len({plan.workflow.priority for plan in plans}) > 1:
+        lines = [f"  {plan.workflow.priority:>4}  {shown(plan.name)}" for plan in plans]
+        yield "\n".join([f"{len(plans)} workflows, by priority", *lines]) + "\n"
+
+
+def _resources(plans: Sequence[Plan], capacities: Mapping[str, int]) -> Iterator[str]:
+    """Yield what is needed of each resource, and how much of it there is."""
+    needed: dict[str, int] = {}
+    for plan in plans:
+        for name, amount in plan.resources.items():
+            needed[name] = max(amount, needed.get(name, 0))
+    if needed:
+        lines = [f"  {shown(name)}: {_share(name, needed[name], capacities.get(name))}" for name in sorted(needed)]
+        yield "\n".join(["resources, the most that is needed at once", *lines]) + "\n"
+
+
+def _share(name: str, needed: int, capacity: int | None) -> str:
+    if capacity is None:
+        return f"{needed} of ? (missing: say how much there is with --resource {shown(name)}=…)"
+    return f"{needed} of {capacity}" + (" (more than there is)" if needed > capacity else "")
