@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from types import MappingProxyType
@@ -37,7 +37,7 @@ class Section:
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class StepResult(Generic[T]):
     """How one step, or one item of a mapped step, ended.
 
@@ -92,6 +92,33 @@ class StepResult(Generic[T]):
         return data
 
 
+class Steps(Mapping[str, StepResult[Any]]):
+    """The results of a run's steps by name, each made when it is read.
+
+    Args:
+        index: the number of each step by name, in plan order.
+        of: makes the result of a step by its number.
+    """
+
+    __slots__ = ("_index", "_of")
+
+    def __init__(self, index: Mapping[str, int], of: Callable[[int], StepResult[Any]]) -> None:
+        self._index = index
+        self._of = of
+
+    def __getitem__(self, name: str) -> StepResult[Any]:
+        return self._of(self._index[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RunResult(Generic[R]):
     """How one run of a workflow ended.
@@ -116,7 +143,8 @@ class RunResult(Generic[R]):
     plugin_failures: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", MappingProxyType(dict(self.steps)))
+        if not isinstance(self.steps, Steps):
+            object.__setattr__(self, "steps", MappingProxyType(dict(self.steps)))
 
     def __reduce__(self) -> tuple[object, ...]:
         facts = {one.name: getattr(self, one.name) for one in fields(self)}

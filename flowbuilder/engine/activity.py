@@ -92,14 +92,14 @@ class _Activities:
             due = run.state.due.get(unit)
             what = "round" if run.state.waits_for_round(unit) else "attempt"
             return f"its next {what} in {max(due - self._now, 0):.1f} s" if due else "its overdue thread to end"
-        if now is not State.PENDING or run.schedule.parent(unit) >= 0:
+        if now is not State.PENDING or run.schedule.step(unit) != unit:
             return ""
-        index = run.state.wiring.shape.index
+        index = run.state.shape.index
         names = [n for n in run.state.step_of(unit).upstream if run.schedule.state(index[n]) < State.SUCCESS]
         return f"step {', '.join(names)}" if names else "its batch"
 
     def _slot_or_resource(self, run: Run, unit: int) -> str:
-        for limit, amount in run.schedule.needs_of(unit):
+        for limit, amount in run.schedule.needs(unit):
             if not limit.fits(amount, is_reserver=False):
                 return self._resource(limit, amount)
         before = self._places.get((run.schedule.share, unit), 0)
@@ -118,5 +118,5 @@ class _Activities:
                 continue
             state, schedule = conduct.run.state, conduct.run.schedule
             for attempt in (*state.current.values(), *state.overdue.values()):
-                if any(one is limit for one, _ in schedule.needs_of(attempt.unit)):
+                if any(one is limit for one, _ in schedule.needs(attempt.unit)):
                     yield f"{conduct.info.workflow}.{attempt.info.name}"

@@ -30,8 +30,11 @@ class Arguments(Protocol):
     wrappers: Sequence[Any]
     providers: Any
 
-    def value_of(self, binding: Binding, attempt: Attempt) -> Any:
-        """Return the value of one parameter; MISSING where the parameter's default stands."""
+    def info_of(self, unit: int) -> StepInfo:
+        """Return what hooks see of a unit."""
+
+    def arguments(self, bindings: Sequence[Binding], attempt: Attempt) -> dict[str, Any]:
+        """Return the arguments for some bindings of a unit; a parameter whose default stands is left out."""
 
     def items_of(self, attempt: Attempt) -> Any:
         """Return what a mapped step is mapped over."""
@@ -78,15 +81,22 @@ class Attempt:
     overdue = False
     remark = "overran and its thread still runs"  # of one that is overdue
     phase = "body"
+    _info: StepInfo | None = None
     _rest: Rest | None = None
 
-    def __init__(self, source: Arguments, unit: int, step: PlannedStep, info: StepInfo, number: int) -> None:
+    def __init__(self, source: Arguments, unit: int, step: PlannedStep, number: int) -> None:
         self.source = source
         self.unit = unit
         self.step = step
-        self.info = info
         self.number = number
         self.started = time.monotonic()
+
+    @property
+    def info(self) -> StepInfo:
+        """What hooks see of the unit."""
+        if self._info is None:
+            self._info = self.source.info_of(self.unit)
+        return self._info
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -234,7 +244,7 @@ class Attempt:
 
     def _called(self, invoke: Invoke | None) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
+        kwargs = self.source.arguments(self.step.bindings, self)
         if not self.source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
         return self._wrappers(kwargs).around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
@@ -246,7 +256,7 @@ class Attempt:
 
     async def _called_async(self) -> Any:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
-        kwargs = self.arguments(self.step.bindings) if self.step.bindings else {}
+        kwargs = self.source.arguments(self.step.bindings, self)
         if self.source.wrappers:
             return await self._wrappers(kwargs).around_async(lambda: self._awaited_body(fn(**kwargs)))
         return await self._awaited_body(fn(**kwargs))
@@ -266,26 +276,13 @@ class Attempt:
         self.call = Call(kwargs, self.number)
         return Wrappers(self.source.wrappers, {"run": self.source.info, "step": self.info, "call": self.call})
 
-    def arguments(self, bindings: Sequence[Binding]) -> dict[str, Any]:
-        """Return the arguments for some bindings of this unit."""
-        source = self.source
-        found: dict[str, Any] = {}
-        for binding in bindings:
-            value = source.value_of(binding, self)
-            if value is not MISSING:
-                found[binding.parameter] = self.context if value is CONTEXT else value
-        return found
-
     def _arguments_beside(self, bindings: Sequence[Binding]) -> dict[str, Any]:
         """Return the arguments of a predicate or rescue; the defaults of the body's parameters stand for it too."""
-        found = self.arguments(bindings)
+        found = self.source.arguments(bindings, self)
         own = {one.parameter for one in self.step.bindings}
         fn: Any = self.step.definition.fn
         left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
         return found | {name: default_of(fn, name) for name in left_out}
-
-
-CONTEXT: Any = object()
 
 
 async def _awaited(value: Any) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.entries import News, State
 from flowbuilder.engine.rounds import Rounds
 from flowbuilder.engine.state import RunState
-from flowbuilder.engine.views import StepInfo
-from flowbuilder.results import Status
+from flowbuilder.results import Status, StepResult
 
 _BY_ITSELF = (Status.SUCCESS, Status.FAILED)
 
@@ -62,15 +64,14 @@ class Ending:
         self._schedule.skip(unit)
 
     def _succeed(self, attempt: Attempt) -> None:
-        self._values.keep(attempt.unit, attempt.value)
-        result = self._records.ended(attempt)
+        self._records.ended(attempt)
         if self._hears_finish:
-            self._relay.tell("step_finish", run=self._info, step=attempt.info, result=result)
+            self._relay.tell("step_finish", self._result_of(attempt.unit), run=self._info, step=attempt.info)
         self._schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
         if attempt.phase == "expand":
-            self._tell_map(attempt, None)
+            self._tell_map(attempt.unit)
         definition = attempt.step.definition
         is_final = attempt.status is Status.CANCELLED or self._state.is_stopping or attempt.phase != "body"
         if not is_final and self._is_worth_another(attempt):
@@ -84,9 +85,8 @@ class Ending:
         if attempt.status is not Status.TIMED_OUT:
             return attempt.is_worth_another
         # Asked when the plan was made: here the lock is held, and no class of the user's may be asked.
-        parent = self._schedule.parent(attempt.unit)
-        step = attempt.unit if parent < 0 else parent
-        return attempt.number - attempt.earlier <= self._state.wiring.shape.timeouts_retried.get(step, 0)
+        step = self._schedule.step(attempt.unit)
+        return attempt.number - attempt.earlier <= self._state.shape.timeouts_retried.get(step, 0)
 
     def _retry(self, attempt: Attempt, *, held: bool) -> None:
         unit, number = attempt.unit, attempt.number
@@ -119,7 +119,6 @@ class Ending:
         unit, state, delay = attempt.unit, self._state, attempt.until.every
         state.tries[unit] = attempt.number
         state.rounds[unit] = Rounds(attempt.round, attempt.number)
-        self._values.keep(unit, attempt.value)
         self._records.repeated(attempt)
         self._relay.tell(
             "step_repeat", run=self._info, step=attempt.info, attempt=attempt.number,
@@ -135,38 +134,34 @@ class Ending:
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
         unit = attempt.unit
         if attempt.step.definition.on_error == "continue":  # type: ignore[union-attr]  # only a step has it
-            # Not what the round before returned.
-            self._values.keep(unit, None)
-            result = self._records.ended(attempt, rescued=True)
-            self._relay.tell("step_finish", run=self._info, step=attempt.info, result=result)
+            self._records.ended(attempt, rescued=True)
+            self._relay.tell("step_finish", self._result_of(unit), run=self._info, step=attempt.info)
             self._schedule.succeed(unit, held=held)
             return
         again = self._twin(attempt)
         again.phase = "rescue"
         self._records.tried(attempt)
         self._state.current[unit] = again
-        self._state.shared.prepared[self._state.lane_of(unit)].append(again)
+        self._state.shared.prepared[self._schedule.lane(unit)].append(again)
         if held:
             self._schedule.lend(unit)
 
     def _fail(self, attempt: Attempt, *, held: bool) -> None:
-        result = self._records.ended(attempt)
-        self._relay.tell("step_error", run=self._info, step=attempt.info, result=result)
+        self._records.ended(attempt)
+        self._relay.tell("step_error", self._result_of(attempt.unit), run=self._info, step=attempt.info)
         self._schedule.fail(attempt.unit, held=held)
         self._state.shared.failed()
 
     def _expand(self, attempt: Attempt) -> None:
         unit = attempt.unit
         count = self._values.expand(unit, attempt.value)
-        self._records.expanded(attempt, count)
-        self._tell_map(attempt, count)
-        self._schedule.expand(unit, count)
+        self._records.expanded(attempt, self._schedule.expand(unit, count))
+        self._tell_map(unit)
         if not count:
             self._map_ended(unit)
 
-    def _tell_map(self, attempt: Attempt, count: int | None) -> None:
-        info = StepInfo(attempt.info.name, attempt.info.definition, None, count)
-        self._relay.tell("step_start", run=self._info, step=info, attempt=1)
+    def _tell_map(self, unit: int) -> None:
+        self._relay.tell("step_start", run=self._info, step=self._records.info_of(unit), attempt=1)
 
     # Bodies that are given up while they still run.
 
@@ -200,7 +195,7 @@ class Ending:
 
     def _twin(self, attempt: Attempt) -> Attempt:
         """Return an attempt of the same number, for what is said of it while its body still runs."""
-        twin = Attempt(attempt.source, attempt.unit, attempt.step, attempt.info, attempt.number)
+        twin = Attempt(attempt.source, attempt.unit, attempt.step, attempt.number)
         twin.started, twin.timeout, twin.call = attempt.started, attempt.timeout, attempt.call
         twin.until, twin.round, twin.earlier = attempt.until, attempt.round, attempt.earlier
         return twin
@@ -237,25 +232,30 @@ class Ending:
         elif one.kind == "end":
             self._map_ended(one.unit)
         elif one.kind == "gave_up":
-            result = self._records.gave_up(one.unit, self._state.rounds_begun(one.unit))
-            self._relay.tell("step_error", run=self._info, step=self._records.info_of(one.unit), result=result)
+            self._records.gave_up(one.unit, self._state.rounds_begun(one.unit))
+            self._relay.tell(
+                "step_error", self._result_of(one.unit), run=self._info, step=self._records.info_of(one.unit)
+            )
         elif one.kind == "stop":
             self._state.cancel_bodies = True
         else:
-            self._relay.tell(one.kind, run=self._info, batch=self._state.wiring.batches[one.unit])
+            self._relay.tell(one.kind, run=self._info, batch=self._state.batches[one.unit])
 
     def _map_ended(self, unit: int) -> None:
-        result = self._records.map_ended(unit)
-        self._values.keep(unit, result.raw_value)
-        info = self._records.info_of(unit)
-        if result.status is Status.SUCCESS:
-            self._relay.tell("step_finish", run=self._info, step=info, result=result)
-        elif result.status is Status.SKIPPED:
-            self._relay.tell("step_skip", run=self._info, step=info, reason=result.reason)
-        else:
-            self._relay.tell("step_error", run=self._info, step=info, result=result)
+        schedule = self._schedule
+        skipped = next((item for item in schedule.items.of(unit) if schedule.state(item) is State.SKIPPED), None)
+        status = self._records.map_ended(unit, skipped)
+        if status is Status.SKIPPED:
+            self._tell_skip(unit)
+            return
+        hook = "step_finish" if status is Status.SUCCESS else "step_error"
+        self._relay.tell(hook, self._result_of(unit), run=self._info, step=self._records.info_of(unit))
 
     def _tell_skip(self, unit: int) -> None:
         if self._relay.hears("step_skip"):
-            reason = self._records.of(unit).reason
+            reason = self._records.reason(unit)
             self._relay.tell("step_skip", run=self._info, step=self._records.info_of(unit), reason=reason)
+
+    def _result_of(self, unit: int) -> Callable[[], StepResult[Any]]:
+        """Return what makes the result of a unit: only when it is told, and somebody wants it."""
+        return partial(self._records.of, unit)

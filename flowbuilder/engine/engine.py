@@ -173,7 +173,7 @@ class Engine:
         """Give an attempt whose providers stand to its lane."""
         run: Run = attempt.source  # type: ignore[assignment]  # as above
         with self.lock:
-            self.prepared[run.state.lane_of(attempt.unit)].append(attempt)
+            self.prepared[run.schedule.lane(attempt.unit)].append(attempt)
         self.wake_lanes()
 
     def _has_work(self, lane: int) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from flowbuilder.engine.limits import NO_NEEDS, Needs
-from flowbuilder.plan.shape import Edges
+from flowbuilder.engine.limits import Needs
+from flowbuilder.plan.edges import Edges
 
 
 class State(IntEnum):
@@ -23,13 +25,13 @@ class State(IntEnum):
     SKIPPED = 8  # skipped for any other cause
 
 
-class Entry(NamedTuple):
-    """One step as the schedule sees it: its lane, its edges as (upstream, edge), mapped or not, what it needs."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wiring:
+    """Steps by number: their edges, the lane of each, and the needs of those that have some."""
 
-    lane: int
-    edges: Edges = ()
-    mapped: bool = False
-    needs: Needs = NO_NEEDS
+    edges: Edges
+    lanes: Sequence[int]
+    needs: Mapping[int, Needs]
 
 
 class News(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowbuilder.engine.state import RunState
 from flowbuilder.errors import StepTimeoutError
-from flowbuilder.results import FAILURES, RunResult, Status, StepResult
+from flowbuilder.results import FAILURES, RunResult, Status, StepResult, Steps
 
 TOO_MANY_FAILED = "too many steps failed"
 _BAD = FAILURES | {Status.CANCELLED}
@@ -21,17 +21,20 @@ def run_result(
 ) -> RunResult[Any]:
     """Return the result of a run that took ``duration`` seconds."""
     info, plan = state.info, state.info.plan
-    steps = state.records.all()
-    has_failed = any(step.status in FAILURES for step in steps.values())
+    steps, others = Steps(plan.shape.index, state.records.of), list(state.records.others())
+    has_failed = any(status in FAILURES for _, status in others)
     # A run that failures stopped, one of its own among them, has failed; the others were cancelled.
     is_cancelled = bool(state.cancel_reason) and not (has_failed and state.cancel_reason == TOO_MANY_FAILED)
-    failures = [error for step in steps.values() if step.status in _BAD for error in _errors(step, is_cancelled)]
+    bad = [state.records.of(unit) for unit, status in others if status in _BAD]
+    failures = [error for step in bad for error in _errors(step, is_cancelled)]
     overrun = [StepTimeoutError(info.workflow, info.definition.timeout or 0.0)] if state.is_timed_out else []
     errors = _distinct([*overrun, *failures, *teardown_errors])
     return RunResult(
         run_id=info.run_id,
         workflow=info.workflow,
-        status=Status.TIMED_OUT if state.is_timed_out else _status(steps, plan.body, errors, is_cancelled),
+        status=Status.TIMED_OUT
+        if state.is_timed_out
+        else _status(steps, plan.body, bool(errors) or has_failed, is_cancelled),
         steps=steps,
         errors=errors,
         started_at=info.started_at,
@@ -43,12 +46,10 @@ def run_result(
     )
 
 
-def _status(
-    steps: Mapping[str, StepResult[Any]], body: str | None, errors: Sequence[BaseException], is_cancelled: bool
-) -> Status:
+def _status(steps: Mapping[str, StepResult[Any]], body: str | None, has_failed: bool, is_cancelled: bool) -> Status:
     if is_cancelled:
         return Status.CANCELLED
-    if errors or any(step.status in FAILURES for step in steps.values()):
+    if has_failed:
         return Status.FAILED
     if body is not None and steps[body].status is Status.SKIPPED:
         return Status.SKIPPED

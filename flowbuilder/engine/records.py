@@ -1,119 +1,171 @@
-"""Records: the results of a run's units as they come, and what hooks call each unit."""
+"""Records: how the units of a run ended, in flat rows, and what hooks call each unit."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
-from flowbuilder.engine.attempt import Attempt
-from flowbuilder.engine.entries import State
-from flowbuilder.engine.schedule import Schedule
-from flowbuilder.engine.views import RunInfo, StepInfo
+from flowbuilder.engine.attempt import MISSING, Attempt
+from flowbuilder.engine.views import StepInfo
 from flowbuilder.errors import StepCancelledError
+from flowbuilder.plan.plan import PlannedStep
 from flowbuilder.results import FAILURES, Section, Status, StepResult
 
 
-class Records:
-    """One StepResult for each unit that has ended; its owner, the run, holds the lock."""
+class Ended(NamedTuple):
+    """What is to be said of a unit that did not simply succeed."""
 
-    def __init__(self, info: RunInfo, schedule: Schedule) -> None:
+    status: Status
+    error: BaseException | None = None
+    attempts: int = 0
+    reason: str = ""
+    sections: tuple[Section, ...] = ()
+    rounds: int = 0
+
+
+PLAIN = Ended(Status.SUCCESS, attempts=1)  # what most units come to: they have no row of their own
+
+
+class Records:
+    """A row for each unit; its owner, the run, holds the lock while it writes.
+
+    A StepResult is made of a row when somebody reads it. ``values`` has what each unit that
+    succeeded returned, MISSING for all others; a unit is read only after it has ended, which takes no lock.
+    """
+
+    def __init__(self, steps: Sequence[PlannedStep], run_id: str) -> None:
+        count = len(steps)
+        self._run_id = run_id
         self.stop_reason = ""
-        self._info = info
-        self._schedule = schedule
-        self._steps = info.plan.steps
-        self._results: dict[int, StepResult[Any]] = {}
-        self._infos: dict[int, StepInfo] = {}
-        self._earlier: dict[int, tuple[float, BaseException | None, Status, int, tuple[Section, ...]]] = {}
+        self.values: list[Any] = [MISSING] * count
+        self._steps = steps
+        self._started = array("d", bytes(8 * count))  # monotonic seconds
+        self._lasted = array("d", bytes(8 * count))  # seconds
+        self._ended: dict[int, Ended] = {}
+        self._earlier: dict[int, tuple[float, Ended]] = {}
+        self._items: dict[int, range] = {}
+        self._maps: list[PlannedStep] = []
+        self._firsts: list[int] = []
+        self._made: WeakValueDictionary[int, StepResult[Any]] = WeakValueDictionary()
         self._clock = time.monotonic() - time.time()
 
     def info_of(self, unit: int) -> StepInfo:
         """Return what hooks see of a unit; an item is called ``step[index]``."""
-        parent = self._schedule.parent(unit)
-        if parent >= 0:
-            index = unit - self._schedule.items(parent).start
-            step = self._steps[parent]
-            return StepInfo(f"{step.name}[{index}]", step.definition, index)
-        step = self._steps[unit]
-        known = self._infos.get(unit)
-        return known or StepInfo(step.name, step.definition)
+        if unit < len(self._steps):
+            step, items = self._steps[unit], self._items.get(unit)
+            return StepInfo(step.name, step.definition, None, None if items is None else len(items))
+        # Items stand behind all steps, and behind those of the maps that came before.
+        place = bisect_right(self._firsts, unit) - 1
+        step, index = self._maps[place], unit - self._firsts[place]
+        return StepInfo(f"{step.name}[{index}]", step.definition, index)
+
+    # Reading.
 
     def of(self, unit: int) -> StepResult[Any]:
-        """Return the result of a unit that has ended."""
-        return self._results[unit]
+        """Return the result of a unit that has ended; the same one as long as somebody has it."""
+        made = self._made.get(unit)
+        return made if made is not None else self._made.setdefault(unit, self._result(unit))
+
+    def _result(self, unit: int) -> StepResult[Any]:
+        ended = self._ended.get(unit, PLAIN)
+        has_started = ended.attempts > 0
+        items = self._items.get(unit)
+        return StepResult(
+            self.info_of(unit).name,
+            ended.status,
+            self.values[unit] if ended.status is Status.SUCCESS else None,
+            ended.error,
+            ended.attempts,
+            self._started[unit] - self._clock if has_started else None,
+            self._lasted[unit] if has_started else None,
+            ended.reason,
+            None if items is None else tuple(map(self.of, items)),
+            ended.sections,
+            ended.rounds,
+        )
+
+    def others(self) -> Iterator[tuple[int, Status]]:
+        """Yield the steps, in plan order, that did not simply succeed, and how they ended."""
+        return ((unit, self._ended[unit].status) for unit in sorted(self._ended) if unit < len(self._steps))
+
+    def reason(self, unit: int) -> str:
+        """Return why a unit is skipped."""
+        return self._ended[unit].reason
 
     def last_error(self, unit: int) -> BaseException | None:
         """Return what the last attempt of a unit raised."""
-        return self._earlier[unit][1]
+        return self._earlier[unit][1].error
+
+    # Writing.
+
+    def ended(self, attempt: Attempt, *, rescued: bool = False) -> None:
+        """Record the end of a unit by its last attempt."""
+        unit = attempt.unit
+        status = Status.SUCCESS if rescued else attempt.status or Status.FAILED
+        self.values[unit] = attempt.value if status is Status.SUCCESS else MISSING
+        is_first = attempt.number == 1 and attempt.until is None and unit not in self._earlier
+        if is_first and attempt.status is Status.SUCCESS and not (attempt.call and attempt.sections):
+            self._time(unit, attempt.started)
+        else:
+            self._time(unit, self._earlier[unit][0] if unit in self._earlier else attempt.started)
+            self._ended[unit] = self._whole(attempt, status)
+
+    def _whole(self, attempt: Attempt, status: Status) -> Ended:
+        """Return what is to be said of a unit, over all its attempts."""
+        sections, error = attempt.sections, attempt.error
+        if attempt.unit in self._earlier:
+            _, earlier = self._earlier.pop(attempt.unit)
+            sections = earlier.sections + sections
+            # A rescued success keeps the error it was rescued from; one that a retry cured has none.
+            if attempt.phase == "rescue" and attempt.status is Status.SUCCESS:
+                error = earlier.error
+            elif attempt.phase == "rescue" and error is not None and error is not earlier.error:
+                error.__context__ = error.__context__ or earlier.error
+        rounds = attempt.round if attempt.until is not None else 0
+        return Ended(status, error, attempt.number, "", sections, rounds)
+
+    def _time(self, unit: int, started: float) -> None:
+        self._started[unit] = started
+        self._lasted[unit] = time.monotonic() - started
 
     def tried(self, attempt: Attempt) -> None:
         """Keep what a failed attempt leaves to the next, or to its rescue."""
-        started, _, _, _, sections = self._earlier.get(attempt.unit, (attempt.started, None, None, 0, ()))
-        self._earlier[attempt.unit] = (
-            started,
-            attempt.error,
-            attempt.status or Status.FAILED,
-            attempt.number,
-            sections + attempt.sections,
-        )
+        started, earlier = self._earlier.get(attempt.unit, (attempt.started, PLAIN))
+        sections = earlier.sections + attempt.sections
+        ended = Ended(attempt.status or Status.FAILED, attempt.error, attempt.number, "", sections)
+        self._earlier[attempt.unit] = started, ended
 
     def repeated(self, attempt: Attempt) -> None:
-        """Keep what a round leaves to the next: when it all started. Of what rounds printed, the last one's is kept."""
-        started = self._earlier[attempt.unit][0] if attempt.unit in self._earlier else attempt.started
-        self._earlier[attempt.unit] = (started, None, Status.CANCELLED, attempt.number, ())
+        """Keep what a round leaves to the next: when it all started, and its value.
 
-    def ended(self, attempt: Attempt, *, rescued: bool = False) -> StepResult[Any]:
-        """Record the end of a unit by its last attempt."""
+        Of what rounds printed, the last one's is kept.
+        """
         unit = attempt.unit
-        started, sections, error = attempt.started, attempt.sections, attempt.error
-        if unit in self._earlier:
-            started, last, _, _, earlier = self._earlier.pop(unit)
-            sections = earlier + sections
-            # A rescued success keeps the error it was rescued from; one that a retry cured has none.
-            if attempt.phase == "rescue" and attempt.status is Status.SUCCESS:
-                error = last
-            elif attempt.phase == "rescue" and error is not None and error is not last:
-                error.__context__ = error.__context__ or last
-        status = Status.SUCCESS if rescued else attempt.status or Status.FAILED
-        result = self._results[unit] = StepResult(
-            attempt.info.name,
-            status,
-            attempt.value if status is Status.SUCCESS else None,
-            error,
-            attempt.number,
-            started - self._clock,
-            time.monotonic() - started,
-            "",
-            None,
-            sections,
-            attempt.round if attempt.until is not None else 0,
-        )
-        return result
+        self.values[unit] = attempt.value
+        started = self._earlier[unit][0] if unit in self._earlier else attempt.started
+        self._earlier[unit] = started, Ended(Status.CANCELLED, attempts=attempt.number)
 
-    def gave_up(self, unit: int, rounds: int) -> StepResult[Any]:
+    def gave_up(self, unit: int, rounds: int) -> None:
         """Record the end of a unit that waited for an attempt, or a round, that the stopped run does not make."""
-        started, error, status, number, sections = self._earlier.pop(unit)
-        info, waited_for = self.info_of(unit), "attempt"
+        started, ended = self._earlier.pop(unit)
+        waited_for, error = "attempt", ended.error
         if error is None:
             # No attempt has failed: what is missing is a round.
-            waited_for, error = "round", StepCancelledError(f"{info.name} was cancelled before its next round")
-            error.add_note(f"step {info.name}, attempt {number}, run {self._info.run_id}")
-        result = self._results[unit] = StepResult(
-            info.name,
-            status,
-            error=error,
-            attempts=number,
-            started_at=started - self._clock,
-            duration=time.monotonic() - started,
-            reason=f"the run ended before its next {waited_for}",
-            sections=sections,
-            rounds=rounds,
-        )
-        return result
+            name = self.info_of(unit).name
+            waited_for, error = "round", StepCancelledError(f"{name} was cancelled before its next round")
+            error.add_note(f"step {name}, attempt {ended.attempts}, run {self._run_id}")
+        self._time(unit, started)
+        self.values[unit] = MISSING
+        reason = f"the run ended before its next {waited_for}"
+        self._ended[unit] = ended._replace(error=error, reason=reason, rounds=rounds)
 
     def skip(self, unit: int, reason: str) -> None:
         """Record that a unit is skipped."""
-        self._results[unit] = StepResult(self.info_of(unit).name, Status.SKIPPED, reason=reason)
+        self._ended[unit] = Ended(Status.SKIPPED, reason=reason)
 
     def skip_because(self, unit: int, cause: int, cancelled: str) -> None:
         """Record that a unit is skipped because of another, or with the whole run."""
@@ -122,7 +174,7 @@ class Records:
             self.skip(unit, reason)
             return
         name = self.info_of(cause).name
-        ended = self._results.get(cause)
+        ended = self._ended.get(cause)
         if ended is None:
             self.skip(unit, f"{name} did not succeed")
         elif ended.status is Status.SKIPPED:
@@ -130,51 +182,54 @@ class Records:
         else:
             self.skip(unit, f"{name} {_ENDED[ended.status]}")
 
-    def expanded(self, attempt: Attempt, count: int) -> None:
-        """Keep when a mapped step started, and how many items it has."""
-        info = attempt.info
-        self._earlier[attempt.unit] = (attempt.started, None, Status.SUCCESS, 1, ())
-        self._infos[attempt.unit] = StepInfo(info.name, info.definition, None, count)
+    # Mapped steps.
 
-    def map_ended(self, unit: int) -> StepResult[Any]:
-        """Record the end of a mapped step from the results of its items.
+    def items(self, unit: int) -> range:
+        """Return the units of a mapped step's items; empty while they are not known."""
+        return self._items.get(unit, _NONE)
 
-        It failed when an item failed, is skipped when an item was for another cause than a false
-        ``when``, and else is a success whose value leaves skipped items out.
+    def expanded(self, attempt: Attempt, items: range) -> None:
+        """Keep when a mapped step started, and which units are its items."""
+        self._items[attempt.unit] = items
+        if items:
+            self._maps.append(attempt.step)
+            self._firsts.append(items.start)
+        self._started[attempt.unit] = attempt.started
+        self.values += [MISSING] * len(items)
+        more = bytes(8 * len(items))
+        self._started.frombytes(more)
+        self._lasted.frombytes(more)
+
+    def map_ended(self, unit: int, skipped: int | None) -> Status:
+        """Record the end of a mapped step from its items, of which ``skipped`` was, but by no ``when``; return how.
+
+        It failed when an item failed, is skipped when one was ``skipped``, and else is a success whose
+        value leaves skipped items out.
         """
-        items = tuple(self._results[item] for item in self._schedule.items(unit))
-        started = self._earlier.pop(unit)[0]
-        status, reason = self._map_status(unit, items)
-        errors = [item.error for item in items if item.status in FAILURES and item.error is not None]
+        items = self._items[unit]
+        self._time(unit, self._started[unit])
+        ends = [self._ended.get(item, PLAIN) for item in items]
+        status, reason = _map_status(ends)
+        if status is Status.SUCCESS and skipped is not None:
+            status, reason = Status.SKIPPED, self._ended[skipped].reason
+        if status is Status.SUCCESS:
+            self.values[unit] = [value for item in items if (value := self.values[item]) is not MISSING]
+        errors = [one.error for one in ends if one.status in FAILURES and one.error is not None]
         name = self._steps[unit].name
-        result = self._results[unit] = StepResult(
-            name,
-            status,
-            [item.raw_value for item in items if item.status is Status.SUCCESS] if status is Status.SUCCESS else None,
-            errors[0] if len(errors) == 1 else BaseExceptionGroup(f"items of {name}", errors) if errors else None,
-            1,
-            started - self._clock,
-            time.monotonic() - started,
-            reason,
-            items,
-        )
-        return result
-
-    def _map_status(self, unit: int, items: tuple[StepResult[Any], ...]) -> tuple[Status, str]:
-        for status in (Status.FAILED, Status.TIMED_OUT, Status.CANCELLED):
-            count = sum(item.status is status for item in items)
-            if count:
-                return status, f"{count} of {len(items)} items {_ENDED[status]}"
-        for number, item in zip(self._schedule.items(unit), items, strict=True):
-            if self._schedule.state(number) is State.SKIPPED:
-                return Status.SKIPPED, item.reason
-        return Status.SUCCESS, ""
-
-    def all(self) -> Mapping[str, StepResult[Any]]:
-        """Return the results of all steps by name, in plan order."""
-        return {step.name: self._results[unit] for unit, step in enumerate(self._steps)}
+        error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"items of {name}", errors) if errors else None
+        self._ended[unit] = Ended(status, error, 1, reason)
+        return status
 
 
+def _map_status(ends: Sequence[Ended]) -> tuple[Status, str]:
+    for status in (Status.FAILED, Status.TIMED_OUT, Status.CANCELLED):
+        count = sum(one.status is status for one in ends)
+        if count:
+            return status, f"{count} of {len(ends)} items {_ENDED[status]}"
+    return Status.SUCCESS, ""
+
+
+_NONE = range(0)
 _ENDED = {
     Status.FAILED: "failed",
     Status.TIMED_OUT: "timed out",

@@ -19,7 +19,8 @@ WATCHERS = (
     "step_error", "step_skip", "run_cancel", "batch_finish", "run_finish",
 )  # fmt: skip
 
-Told = tuple[str, dict[str, Any]]
+Late = Callable[[], Any]
+Told = tuple[str, dict[str, Any], Late | None]
 
 
 class Relay:
@@ -32,7 +33,9 @@ class Relay:
 
     def __init__(self, host: pluggy.PluginManager, on_drained: Callable[[], None]) -> None:
         self._listeners = {name: _implementations(host, name) for name in WATCHERS}
-        self._host = host
+        self._wants_result = {
+            name for name, heard in self._listeners.items() if any("result" in one.argnames for one in heard)
+        }
         self._silenced: dict[str, dict[int, tuple[str, str]]] = {}
         self._is_waited_for = False
         self._queue: SimpleQueue[Told | Callable[[], None] | None] = SimpleQueue()
@@ -59,10 +62,13 @@ class Relay:
             self._thread = threading.Thread(target=self._serve, name="flowbuilder-hooks", daemon=True)
             self._thread.start()
 
-    def tell(self, name: str, **facts: Any) -> None:
-        """Queue one call of a hook; may be called from any thread, also under the schedule's lock."""
+    def tell(self, name: str, result: Late | None = None, /, **facts: Any) -> None:
+        """Queue one call of a hook; may be called from any thread, also under the schedule's lock.
+
+        ``result`` makes the hook's argument of that name, on the hook thread.
+        """
         if self._listeners[name] and self._thread is not None:
-            self._queue.put((name, facts))
+            self._queue.put((name, facts, result))
 
     def failures(self, run_id: str) -> tuple[tuple[str, str], ...]:
         """Return (plugin, hook) for each implementation that raised in a run."""
@@ -95,7 +101,9 @@ class Relay:
                 self._is_waited_for = False
                 self._on_drained()
 
-    def _tell(self, name: str, facts: dict[str, Any]) -> None:
+    def _tell(self, name: str, facts: dict[str, Any], result: Late | None) -> None:
+        if result is not None and name in self._wants_result:
+            facts["result"] = result()
         silenced = self._silenced.get(facts["run"].run_id, ())
         for implementation in self._listeners[name]:
             if id(implementation.plugin) not in silenced:

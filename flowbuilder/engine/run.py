@@ -26,11 +26,12 @@ class Run:
         self.variables = state.variables
         self.wrappers = state.shared.wrappers
         self.providers = state.providers
-        self.value_of = state.values.value_of
+        self.info_of = state.records.info_of
+        self.arguments = state.values.arguments
         self.items_of = state.values.items_of
         self._ending = Ending(state)
         self.settle = self._ending.settle
-        self._wiring = state.wiring
+        self._steps = state.info.plan.steps
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
 
@@ -59,25 +60,21 @@ class Run:
         """Start a unit that was given its slot."""
         state, schedule = self.state, self.schedule
         schedule.start(unit)
-        parent = schedule.parent(unit)
-        step_unit = unit if parent < 0 else parent
-        step = self._wiring.steps[step_unit]
-        number = state.tries.get(unit, 0) + 1
-        info = self._wiring.infos[unit] if parent < 0 else state.records.info_of(unit)
-        attempt = Attempt(self, unit, step, info, number)
-        state.current[unit] = attempt
-        if step.each and parent < 0:
+        number = schedule.step(unit)
+        step = self._steps[number]
+        attempt = state.current[unit] = Attempt(self, unit, step, state.tries.get(unit, 0) + 1)
+        if step.each and unit == number:
             # Its start is told with the number of its items.
             attempt.phase, attempt.has_begun = "expand", False
             return attempt
-        if step_unit in self._wiring.shape.conditional and unit not in self._wanted:
+        if number in state.shape.conditional and unit not in self._wanted:
             # Its start is told when its condition holds.
             attempt.is_conditional, attempt.has_begun = True, False
         elif self._hears_start:
-            state.relay.tell("step_start", run=self.info, step=info, attempt=number)
-        if step_unit in self._wiring.shape.repeated:
+            state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
+        if number in state.shape.repeated:
             self._count_round(attempt)
-        timeout = self._wiring.shape.timeouts.get(step_unit, self.info.config.step_timeout)
+        timeout = state.shape.timeouts.get(number, self.info.config.step_timeout)
         if timeout is not None:
             self._set_limit(attempt, timeout, lane)
         return attempt

@@ -8,35 +8,29 @@ lists, so a unit costs tens of bytes and a transition about a microsecond.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flowbuilder.engine.barriers import Barriers
-from flowbuilder.engine.entries import Entry, News, State
+from flowbuilder.engine.entries import News, State, Wiring
+from flowbuilder.engine.items import Items
 from flowbuilder.engine.limits import NO_NEEDS, Needs
 from flowbuilder.engine.share import Share
-from flowbuilder.plan.shape import Edge
+from flowbuilder.plan.edges import Edge
 
 PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
 SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
-
-
-class _Items:
-    """The items of one mapped step: their units, how many have not ended, whether the list will be whole."""
-
-    __slots__ = ("open", "units", "whole")
-
-    def __init__(self, units: range) -> None:
-        self.units = units
-        self.open = len(units)
-        self.whole = True
+_STOPPING = (FAILED, SKIPPED)  # what keeps all below from running
 
 
 class Schedule:
     """Decides what may start; every limit is kept here and nowhere else.
 
+    ``left`` is how many steps have not ended, ``live`` how many units run that are not over, ``running`` how
+    many slots are held, ``items`` has the items of mapped steps, and ``news`` what the schedule
+    decided by itself.
+
     Args:
-        entries: the steps, each after its upstream.
+        wiring: the steps, each after its upstream.
         share: where ready units wait for slots and resources.
         failures_allowed: the failure of this many units stops the run; None for never.
         batches: barriers: groups of steps of which none starts before the group before has ended.
@@ -44,63 +38,46 @@ class Schedule:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        wiring: Wiring,
         share: Share,
         *,
         failures_allowed: int | None = None,
         batches: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        count = len(entries)
+        edges, count = wiring.edges, len(wiring.lanes)
         self.news: list[News] = []
         self.stopped = False
         self.failures = 0
-        self._failures_allowed = failures_allowed
         self.share = share
-        self._held = 0
+        self.running = 0
         self.live = 0
+        self.left = count
+        self.items = Items(count)
+        self._failures_allowed = failures_allowed
         self._waiting_retries = 0
-        self._open = count
         self._state = [PENDING] * count
-        self._waits_for = [len(entry.edges) for entry in entries]
-        self._lane = [entry.lane for entry in entries]
-        self._needs = {unit: entry.needs for unit, entry in enumerate(entries) if entry.needs}
-        self._parent = [-1] * count
-        self._downstream: list[list[int] | None] = [None] * count
-        self._maps: dict[int, list[int]] = {}
-        self._items: dict[int, _Items] = {}
+        self._edges = edges
+        self._waits_for = list(edges.waits)
+        self._lane = list(wiring.lanes)
+        self._needs = wiring.needs
+        self._count = count
         self._cause: dict[int, int] = {}
         self._held_waits: set[int] = set()
         self._tried: set[int] = set()
         self._passing: dict[int, int] = {}
-        for unit, entry in enumerate(entries):
-            self._connect(unit, entry.edges)
         self._barriers = Barriers(batches) if batches else None
         if self._barriers:
             self.news.append(News("batch_start", 0))
-        for unit in range(count):
-            if not self._waits_for[unit]:
+        for unit, waits in enumerate(edges.waits):
+            if not waits:
                 self._make_ready(unit)
-
-    def _connect(self, unit: int, edges: Sequence[tuple[int, Edge]]) -> None:
-        for upstream, edge in edges:
-            self._edge(upstream, unit, edge)
-            if edge == ITEMS:
-                self._maps.setdefault(unit, []).append(upstream)
-
-    def _edge(self, upstream: int, unit: int, edge: int) -> None:
-        known = self._downstream[upstream]
-        coded = unit << 2 | edge
-        if known is None:
-            self._downstream[upstream] = [coded]
-        else:
-            known.append(coded)
 
     # What a driver asks.
 
     @property
     def ended(self) -> bool:
         """Whether every step has ended."""
-        return not self._open
+        return not self.left
 
     @property
     def starved(self) -> bool:
@@ -108,37 +85,35 @@ class Schedule:
 
         Then only units that are over, but still hold their slots, stand in the way.
         """
-        return self._open > 0 and not self.live and not self._waiting_retries
-
-    @property
-    def running(self) -> int:
-        """How many slots are held."""
-        return self._held
+        return self.left > 0 and not self.live and not self._waiting_retries
 
     def state(self, unit: int) -> State:
         """Return where a unit stands."""
         return State(self._state[unit])
-
-    def items(self, unit: int) -> range:
-        """Return the units of a mapped step's items; empty while they are not known."""
-        known = self._items.get(unit)
-        return known.units if known else range(0)
 
     @property
     def count(self) -> int:
         """How many units there are, steps and the items that are known."""
         return len(self._state)
 
-    def parent(self, unit: int) -> int:
-        """Return the mapped step an item belongs to, -1 for a step."""
-        return self._parent[unit]
+    def step(self, unit: int) -> int:
+        """Return the step of a unit: the unit itself, or the mapped step it is an item of."""
+        return unit if unit < self._count else self.items.parent(unit)
+
+    def lane(self, unit: int) -> int:
+        """Return the lane a unit runs in."""
+        return self._lane[self.step(unit)]
+
+    def needs(self, unit: int) -> Needs:
+        """Return what a unit needs beside its slot."""
+        return self._needs.get(self.step(unit), NO_NEEDS) if self._needs else NO_NEEDS
 
     # What a driver says.
 
     def start(self, unit: int) -> None:
         """Say that a ready unit was given its slot and starts."""
         self._state[unit] = RUNNING
-        self._held += 1
+        self.running += 1
         self.live += 1
         if self._tried:
             self._tried.discard(unit)
@@ -146,12 +121,7 @@ class Schedule:
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
         self._leave(unit, held=held)
-        if self._downstream[unit] is None and self._parent[unit] < 0:
-            # Nothing hangs on it.
-            self._state[unit] = SUCCESS
-            self._step_ended(unit)
-        else:
-            self._end(unit, SUCCESS, unit)
+        self._end(unit, SUCCESS, unit)
 
     def fail(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit failed for good; ``held`` keeps its slot until ``release``."""
@@ -196,13 +166,13 @@ class Schedule:
 
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
-        self._held += 1
-        self.share.hold(self._lane[unit], self.needs_of(unit))
+        self.running += 1
+        self.share.hold(self.lane(unit), self.needs(unit))
 
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
-        self._held -= 1
-        self.share.release(self._lane[unit], self.needs_of(unit) if self._needs else NO_NEEDS)
+        self.running -= 1
+        self.share.release(self.lane(unit), self.needs(unit))
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -210,18 +180,13 @@ class Schedule:
         An item of a map of a map waits for the item of the same index only.
         """
         self._leave(unit)
-        first = len(self._state)
-        units = range(first, first + count)
         self._state[unit] = EXPANDED
-        self._items[unit] = _Items(units)
-        sources = [self._items[source].units.start for source in self._maps.get(unit, ())]
+        units = self.items.add(unit, count)
+        maps = self._edges.maps.get(unit, ())
         self._state += [PENDING] * count
-        self._waits_for += [len(sources)] * count
-        self._lane += [self._lane[unit]] * count
-        self._parent += [unit] * count
-        self._downstream += [None] * count
-        for index in range(count):
-            self._place_item(first + index, [source + index for source in sources])
+        self._waits_for += [len(maps)] * count
+        for item in units:
+            self._place_item(item, self.items.sources(item, maps))
         self._tell_expanded(unit)
         if not count:
             self._end(unit, SUCCESS, unit)
@@ -263,24 +228,17 @@ class Schedule:
     def _make_ready(self, unit: int) -> None:
         if self.stopped:
             return
-        if self._barriers and self._parent[unit] < 0 and self._barriers.hold(unit):
+        step = self.step(unit)
+        if self._barriers and unit == step and self._barriers.hold(unit):
             return
         self._state[unit] = READY
-        parent = self._parent[unit]
-        self.share.add(unit, self._lane[unit], unit if parent < 0 else parent, self.needs_of(unit))
+        self.share.add(unit, self._lane[step], step, self.needs(unit))
 
-    def needs_of(self, unit: int) -> Needs:
-        """Return what a unit needs beside its slot."""
-        if not self._needs:
-            return NO_NEEDS
-        parent = self._parent[unit]
-        return self._needs.get(unit if parent < 0 else parent, NO_NEEDS)
-
-    def _place_item(self, item: int, sources: list[int]) -> None:
+    def _place_item(self, item: int, sources: Iterable[int]) -> None:
         for source in sources:
             state = self._state[source]
             if state < SUCCESS:
-                self._edge(source, item, 0)
+                self.items.wait(item, source)
                 continue
             if state == PASSED:
                 self._passing.setdefault(item, self._cause.get(source, source))
@@ -292,9 +250,12 @@ class Schedule:
             self._decide(item)
 
     def _tell_expanded(self, unit: int) -> None:
-        for coded in self._downstream[unit] or ():
-            if coded & 3 == ITEMS and self._is_last_for(coded >> 2):
-                self._decide(coded >> 2)
+        for coded in self._below(unit):
+            below = coded >> 2
+            if coded & 3 == ITEMS and self._state[below] == PENDING:
+                self._waits_for[below] -= 1
+                if not self._waits_for[below]:
+                    self._decide(below)
 
     def _decide(self, unit: int) -> None:
         """Make a unit ready whose upstream is there, or pass it over."""
@@ -303,61 +264,58 @@ class Schedule:
         else:
             self._make_ready(unit)
 
-    def _is_last_for(self, unit: int) -> bool:
-        """Count one upstream of a unit as there; return whether that was the last it waited for."""
-        self._waits_for[unit] -= 1
-        return not self._waits_for[unit] and self._state[unit] == PENDING
+    def _below(self, unit: int) -> Sequence[int]:
+        """Return the units that wait for a unit, each as ``number << 2 | edge``."""
+        if unit < self._count:
+            starts = self._edges.starts
+            return self._edges.below[starts[unit] : starts[unit + 1]]
+        return [item << 2 for item in self.items.waiting(unit)]
 
     def _end(self, unit: int, state: int, cause: int) -> None:
         """End a unit, and with it, without recursion, all that this decides."""
-        work = deque([(unit, state, cause)])
-        while work:
-            unit, state, cause = work.popleft()
+        ends = [(unit, state, cause)]
+        for unit, state, cause in ends:  # which grows on the way
             if self._state[unit] >= SUCCESS:
                 continue
             self._state[unit] = state
             if state == SKIPPED or (state == PASSED and cause != unit):
                 self._cause[unit] = cause
                 self.news.append(News("skip", unit, cause))
-            for coded in self._downstream[unit] or ():
+            for coded in self._below(unit):
                 below, edge = coded >> 2, coded & 3
-                if self._state[below] != PENDING or (edge == ITEMS and unit in self._items):
+                if self._state[below] != PENDING or (edge == ITEMS and unit in self.items):
                     continue
-                decided = self._tell(below, edge, state, cause)
-                if decided is not None:
-                    work.append(decided)
-            parent = self._parent[unit]
-            if parent < 0:
+                if state in _STOPPING and edge != ANY:
+                    ends.append((below, SKIPPED, cause))
+                elif self._is_decided(below, edge, state, cause):
+                    ends.append((below, PASSED, self._passing[below]))
+            if unit < self._count:
                 self._step_ended(unit)
-            elif (whole := self._item_ended(parent, state)) is not None:
-                self.news.append(News("end", parent))
-                work.append((parent, whole, parent))
+            else:
+                self._item_ended(unit, state, ends)
 
-    def _tell(self, below: int, edge: int, state: int, cause: int) -> tuple[int, int, int] | None:
-        """Tell a unit that one above it has ended; return the unit, its end and the cause where that ends it."""
-        if state in (FAILED, SKIPPED) and edge != ANY:
-            return below, SKIPPED, cause
-        if state == PASSED and edge not in (SOFT, ANY):
+    def _is_decided(self, below: int, edge: int, state: int, cause: int) -> bool:
+        """Tell a unit that one above it has ended and it may still run; return whether all above passes it over."""
+        if state == PASSED and edge != SOFT and edge != ANY:
             # Decided when all above it is known: a failure among that would weigh more.
             self._passing.setdefault(below, cause)
-        if not self._is_last_for(below):
-            return None
+        self._waits_for[below] -= 1
+        if self._waits_for[below]:
+            return False
         if below in self._passing:
-            return below, PASSED, self._passing[below]
+            return True
         self._make_ready(below)
-        return None
+        return False
 
-    def _item_ended(self, parent: int, state: int) -> int | None:
-        """Count an item of a mapped step; return how the step ended when it was the last."""
-        items = self._items[parent]
-        items.open -= 1
-        items.whole = items.whole and state in (SUCCESS, PASSED)
-        if items.open:
-            return None
-        return SUCCESS if items.whole else FAILED
+    def _item_ended(self, item: int, state: int, ends: list[tuple[int, int, int]]) -> None:
+        """Count an item of a mapped step, which ends with its last one."""
+        parent = self.items.parent(item)
+        if self.items.end(parent, broken=state in _STOPPING):
+            self.news.append(News("end", parent))
+            ends.append((parent, SUCCESS if self.items.is_whole(parent) else FAILED, parent))
 
     def _step_ended(self, unit: int) -> None:
-        self._open -= 1
+        self.left -= 1
         if self._barriers is None:
             return
         self._barriers.end(unit)

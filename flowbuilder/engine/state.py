@@ -18,7 +18,7 @@ from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.values import Values
 from flowbuilder.engine.views import RunInfo
-from flowbuilder.engine.wiring import wired
+from flowbuilder.engine.wiring import barriers_of, wired
 from flowbuilder.plan.plan import PlannedStep
 
 
@@ -80,16 +80,17 @@ class RunState:
         self.relay = shared.relay
         self.random = Random(info.seed)
         self.variables = variables
-        self.wiring = wired(info.plan, config, lanes, resources)
+        self.shape = info.plan.shape
+        self.batches = barriers_of(info.plan, config)
         self.schedule = Schedule(
-            self.wiring.entries,
+            wired(info.plan, lanes, resources),
             share,
             failures_allowed=config.failures_allowed,
-            batches=self.wiring.unit_batches,
+            batches=[[self.shape.index[name] for name in batch] for batch in self.batches],
         )
-        self.records = Records(info, self.schedule)
+        self.records = Records(info.plan.steps, info.run_id)
         self.providers = Providers(info.plan)
-        self.values = Values(info.plan, self.wiring, self.schedule, self.records, self.providers)
+        self.values = Values(info.plan, self.records, self.providers)
         self.tries: dict[int, int] = {}
         self.rounds: dict[int, Rounds] = {}
         self.due: dict[int, float] = {}
@@ -124,10 +125,4 @@ class RunState:
 
     def step_of(self, unit: int) -> PlannedStep:
         """Return the step of a unit, also for an item."""
-        parent = self.schedule.parent(unit)
-        return self.wiring.steps[unit if parent < 0 else parent]
-
-    def lane_of(self, unit: int) -> int:
-        """Return the lane of a unit, also for an item."""
-        parent = self.schedule.parent(unit)
-        return self.wiring.lanes[unit if parent < 0 else parent]
+        return self.info.plan.steps[self.schedule.step(unit)]

@@ -1,54 +1,58 @@
-"""Values: what the steps of a run returned, and what each parameter gets from where."""
+"""Values: what each parameter of a step gets from where."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowbuilder.engine.attempt import CONTEXT, MISSING, Attempt
-from flowbuilder.engine.entries import State
+from flowbuilder.engine.attempt import MISSING, Attempt
 from flowbuilder.engine.providers import Providers
 from flowbuilder.engine.records import Records
-from flowbuilder.engine.schedule import Schedule
-from flowbuilder.engine.wiring import Wiring
 from flowbuilder.plan.plan import Binding, Kind, Plan
 
 Sources = tuple[int, dict[str, Sequence[Any]]]
+STEP = Kind.STEP
 
 
 class Values:
-    """The values of a run's units; the run sets them under its lock, and a body's thread reads them.
+    """The arguments of a run's bodies, read in the bodies' threads.
 
     A unit's value is read only by units that start after it ended, so reading takes no lock.
     """
 
-    def __init__(self, plan: Plan, wiring: Wiring, schedule: Schedule, records: Records, providers: Providers) -> None:
+    def __init__(self, plan: Plan, records: Records, providers: Providers) -> None:
         self._inputs = plan.inputs
-        self._wiring = wiring
-        self._schedule = schedule
+        self._steps = plan.steps
+        self._index = plan.shape.index
         self._records = records
         self._providers = providers
-        self._values: list[Any] = [None] * len(wiring.steps)
-        self._sources: dict[int, dict[str, Sequence[Any]]] = {}
-
-    def keep(self, unit: int, value: Any) -> None:
-        """Keep what a unit returned."""
-        self._values[unit] = value
+        self._sources: dict[int, Mapping[str, Sequence[Any]]] = {}
 
     def expand(self, unit: int, sources: Sources) -> int:
         """Keep what a mapped step is mapped over, and return how many items it has."""
         count, self._sources[unit] = sources
-        self._values += [None] * count
         return count
 
-    def value_of(self, binding: Binding, attempt: Attempt) -> Any:
-        """Return the value of one parameter; MISSING where the parameter's default stands."""
+    def arguments(self, bindings: Sequence[Binding], attempt: Attempt) -> dict[str, Any]:
+        """Return the arguments for some bindings of a unit; a parameter whose default stands is left out."""
+        values, index = self._records.values, self._index
+        found: dict[str, Any] = {}
+        for binding in bindings:
+            # Most are of this kind.
+            if binding.kind is STEP and not binding.wants_result:
+                value = values[index[binding.source]]
+            else:
+                value = self._value_of(binding, attempt)
+            if value is not MISSING:
+                found[binding.parameter] = value
+        return found
+
+    def _value_of(self, binding: Binding, attempt: Attempt) -> Any:
+        """Return the value of one parameter; MISSING where its default stands."""
         kind = binding.kind
-        if kind is Kind.STEP:
-            unit = self._wiring.shape.index[binding.source]
-            if binding.wants_result:
-                return self._records.of(unit)
-            return self._values[unit] if self._schedule.state(unit) is State.SUCCESS else MISSING
+        if kind is STEP:
+            unit = self._index[binding.source]
+            return self._records.of(unit) if binding.wants_result else self._records.values[unit]
         if kind is Kind.INPUT:
             given = self._inputs[binding.source]
             return MISSING if given.origin == "default" and binding.has_default else given.value
@@ -62,21 +66,21 @@ class Values:
             return self._previous(binding, attempt)
         if kind is Kind.ERROR:
             return self._records.last_error(attempt.unit)
-        return CONTEXT if kind is Kind.CONTEXT else binding.value
+        return attempt.context if kind is Kind.CONTEXT else binding.value
 
     def _previous(self, binding: Binding, attempt: Attempt) -> Any:
         """Return what the round before returned; in the first one the parameter's default, or None."""
         if attempt.round > 1:
-            return self._values[attempt.unit]
+            return self._records.values[attempt.unit]
         return MISSING if binding.has_default else None
 
     def _item(self, binding: Binding, attempt: Attempt) -> Any:
-        parent, index = self._schedule.parent(attempt.unit), attempt.info.item or 0
-        plain = self._sources[parent].get(binding.parameter)
+        index = attempt.info.item or 0
+        plain = self._sources[self._index[attempt.step.name]].get(binding.parameter)
         if plain is not None:
             return plain[index]
         source = next(one.source for one in attempt.step.each if one.parameter == binding.parameter)
-        return self._values[self._schedule.items(self._wiring.shape.index[source])[index]]
+        return self._records.values[self._records.items(self._index[source])[index]]
 
     def items_of(self, attempt: Attempt) -> Sources:
         """Return how many items a mapped step has, and the values of those not mapped themselves.
@@ -87,11 +91,11 @@ class Values:
         lengths: dict[str, int] = {}
         plain: dict[str, Sequence[Any]] = {}
         for one in attempt.step.each:
-            unit = self._wiring.shape.index[one.source] if one.kind is Kind.STEP else -1
-            if unit >= 0 and self._wiring.steps[unit].mapped:
-                lengths[one.parameter] = len(self._schedule.items(unit))
+            unit = self._index[one.source] if one.kind is STEP else -1
+            if unit >= 0 and self._steps[unit].mapped:
+                lengths[one.parameter] = len(self._records.items(unit))
             else:
-                plain[one.parameter] = _listed(self.value_of(one, attempt), one)
+                plain[one.parameter] = _listed(self._value_of(one, attempt), one)
                 lengths[one.parameter] = len(plain[one.parameter])
         if len(set(lengths.values())) > 1:
             text = ", ".join(f"{name} has {length}" for name, length in lengths.items())

@@ -1,62 +1,28 @@
-"""Wiring: a plan in the small integers of the schedule."""
+"""Wiring: a plan in the small integers of the schedule, where units are numbered by their places in the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
 
 from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.engine.entries import Entry
+from flowbuilder.engine.entries import Wiring
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
-from flowbuilder.engine.views import StepInfo
 from flowbuilder.plan.plan import Plan, PlannedStep
-from flowbuilder.plan.shape import Shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Wiring:
-    """The steps of a plan by their unit numbers, which are their places in the plan.
-
-    ``lanes`` has the lane of each step, ``infos`` what hooks see of it, ``batches`` the names in
-    each batch of ``schedule="batches"``.
-    """
-
-    steps: tuple[PlannedStep, ...]
-    shape: Shape
-    infos: Sequence[StepInfo]
-    lanes: Sequence[int]
-    entries: Sequence[Entry]
-    batches: tuple[tuple[str, ...], ...]
-
-    @property
-    def unit_batches(self) -> list[list[int]]:
-        """The batches as unit numbers."""
-        return [[self.shape.index[name] for name in batch] for batch in self.batches]
-
-
-def wired(plan: Plan, config: ParallelConfig, numbers: Mapping[str, int], resources: Mapping[str, Limit]) -> Wiring:
-    """Return the wiring of a plan.
+def wired(plan: Plan, numbers: Mapping[str, int], resources: Mapping[str, Limit]) -> Wiring:
+    """Return what the schedule is to know of a plan.
 
     Args:
         plan: the plan.
-        config: says whether its batches are barriers.
         numbers: the number of each executor's lane.
         resources: the limits its steps may need, by name.
     """
-    steps, shape = plan.steps, plan.shape
-    lanes = [numbers[step.executor] for step in steps]
-    needs = [_needs(step, resources) for step in steps] if plan.resources else repeat(NO_NEEDS)
+    needs = ((unit, _needs(step, resources)) for unit, step in enumerate(plan.steps)) if plan.resources else ()
     return Wiring(
-        steps=steps,
-        shape=shape,
-        infos=[StepInfo(step.name, step.definition) for step in steps],
-        lanes=lanes,
-        entries=[
-            Entry(lane, edges, bool(step.each), needed)
-            for step, lane, edges, needed in zip(steps, lanes, shape.edges, needs, strict=False)
-        ],
-        batches=tuple(_batches(plan, config)),
+        edges=plan.shape.edges,
+        lanes=[numbers[step.executor] for step in plan.steps],
+        needs={unit: needed for unit, needed in needs if needed},
     )
 
 
@@ -66,9 +32,10 @@ def _needs(step: PlannedStep, resources: Mapping[str, Limit]) -> Needs:
     return needs_of(wanted, resources) if wanted and not step.is_body else NO_NEEDS
 
 
-def _batches(plan: Plan, config: ParallelConfig) -> list[tuple[str, ...]]:
+def barriers_of(plan: Plan, config: ParallelConfig) -> Sequence[Sequence[str]]:
+    """Return the names in each batch of ``schedule="batches"``; nothing where steps start as soon as they can."""
     if not config.in_batches:
-        return []
+        return ()
     return [
         batch[start : start + (config.batch_size or len(batch))]
         for batch in plan.batches

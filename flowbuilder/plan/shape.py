@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from enum import IntEnum
 
 from flowbuilder.declare.definitions import StepDefinition
 from flowbuilder.errors import StepTimeoutError
+from flowbuilder.plan.edges import Edge, Edges, edges_of
 from flowbuilder.plan.pieces import Kind, PlannedStep
 
-
-class Edge(IntEnum):
-    """What a step asks of one upstream step."""
-
-    VALUE = 0  # success
-    SOFT = 1  # success, or skipped by a false `when`: a default takes the value's place, or it only orders
-    ANY = 2  # that it ended
-    ITEMS = 3  # that its items are known: a map of a map
-
-
 TIMEOUT_KINDS = frozenset(StepTimeoutError.__mro__)
-Edges = Sequence[tuple[int, Edge]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,7 +24,7 @@ class Shape:
     """
 
     index: Mapping[str, int]
-    edges: Sequence[Edges]
+    edges: Edges
     timeouts: Mapping[int, float | None]
     conditional: Set[int]
     repeated: Set[int]
@@ -52,7 +41,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     timeouts.update((number, None) for number, step in enumerate(steps) if step.executor == "inline")
     return Shape(
         index=index,
-        edges=[_edges(step, mapped, index) if step.upstream else () for step in steps],
+        edges=edges_of(_upstream(step, mapped, index) if step.upstream else () for step in steps),
         timeouts=timeouts,
         conditional={number for number, one in own if one.when is not None},
         repeated={number for number, one in own if one.until is not None},
@@ -60,12 +49,12 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
             # By identity: asking a class of the user's about an instance would be calling it.
             number: one.retries.n
             for number, one in own
-            if not TIMEOUT_KINDS.isdisjoint(one.retries.on)
+            if one.retries.n and not TIMEOUT_KINDS.isdisjoint(one.retries.on)
         },
     )
 
 
-def _edges(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> Edges:
+def _upstream(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> list[tuple[int, Edge]]:
     """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
     found: dict[str, Edge] = dict.fromkeys(step.after, Edge.SOFT)
     items = {one.source for one in step.each if one.kind is Kind.STEP and one.source in mapped}

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flowbuilder.engine.admission import Admission
-from flowbuilder.engine.entries import Entry, State
+from flowbuilder.engine.entries import State
 from flowbuilder.engine.policies import Fifo
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
-from flowbuilder.plan.shape import Edge
+from flowbuilder.plan.edges import Edge
+from tests.entries import Entry, wired
 
 ENDED = {State.SUCCESS, State.FAILED, State.PASSED, State.SKIPPED}
 Edges = list[tuple[int, Edge]]
@@ -100,7 +101,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         entries, limits, limit = plan
         self.entries, self.limits, self.limit = entries, limits, limit
         self.admission, share = admission(limits, limit)
-        self.schedule = Schedule(entries, share, failures_allowed=failures)
+        self.schedule = Schedule(wired(entries), share, failures_allowed=failures)
         self.model = Model(entries)
         self.running: dict[int, int] = {}
         self.held: dict[int, int] = {}
@@ -109,11 +110,11 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.counts: dict[int, int] = {}
 
     def lane_of(self, unit: int) -> int:
-        parent = self.schedule.parent(unit)
+        parent = self.schedule.items.parent(unit)
         return self.entries[unit if parent < 0 else parent].lane
 
     def is_head(self, unit: int) -> bool:
-        return self.schedule.parent(unit) < 0 and self.entries[unit].mapped
+        return self.schedule.items.parent(unit) < 0 and self.entries[unit].mapped
 
     def pick(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.running)))
@@ -286,18 +287,18 @@ def test_batches_are_barriers(plan: tuple[list[Entry], list[int], int | None], s
         level.append(1 + max((level[one] for one, _ in entry.edges), default=-1))
     batches = [[u for u, at in enumerate(level) if at == number] for number in range(max(level) + 1)]
     slots, share = admission(limits, limit)
-    schedule = Schedule(entries, share, batches=batches)
+    schedule = Schedule(wired(entries), share, batches=batches)
     choose = random.Random(seed)
     running: list[int] = []
     while not schedule.ended:
         running += [unit for lane in range(len(limits)) if (unit := taken(slots, schedule, lane)) is not None]
         unit = running.pop(choose.randrange(len(running)))
-        parent = schedule.parent(unit)
+        parent = schedule.items.parent(unit)
         batch = level[unit if parent < 0 else parent]
         assert all(schedule.state(one) in ENDED for one, at in enumerate(level) if at < batch)
         if parent < 0 and entries[unit].mapped:
             sources = [one for one, edge in entries[unit].edges if edge is Edge.ITEMS]
-            schedule.expand(unit, len(schedule.items(sources[0])) if sources else choose.randrange(3))
+            schedule.expand(unit, len(schedule.items.of(sources[0])) if sources else choose.randrange(3))
         else:
             choose.choice([schedule.succeed, schedule.fail, schedule.skip])(unit)
     told = [(one.kind, one.unit) for one in schedule.news if one.kind.startswith("batch")]
@@ -307,7 +308,7 @@ def test_batches_are_barriers(plan: tuple[list[Entry], list[int], int | None], s
 
 def test_a_unit_that_does_not_run_cannot_end() -> None:
     _, share = admission([1], None)
-    schedule = Schedule([Entry(0)], share)
+    schedule = Schedule(wired([Entry(0)]), share)
 
     with pytest.raises(RuntimeError, match="unit 0 is READY, not RUNNING"):
         schedule.succeed(0)
@@ -315,7 +316,7 @@ def test_a_unit_that_does_not_run_cannot_end() -> None:
 
 def test_a_step_that_a_batch_held_back_stays_skipped_when_the_batch_opens_after_a_stop() -> None:
     slots, share = admission([1], None)
-    schedule = Schedule([Entry(0), Entry(0)], share, batches=[[0], [1]])
+    schedule = Schedule(wired([Entry(0), Entry(0)]), share, batches=[[0], [1]])
     assert taken(slots, schedule, 0) == 0
     schedule.stop()
     schedule.succeed(0)
@@ -326,7 +327,7 @@ def test_a_step_that_a_batch_held_back_stays_skipped_when_the_batch_opens_after_
 
 def test_an_attempt_that_is_due_after_a_stop_is_not_tried() -> None:
     slots, share = admission([2], None)
-    schedule = Schedule([Entry(0, [], False), Entry(0, [], False)], share)
+    schedule = Schedule(wired([Entry(0), Entry(0)]), share)
     assert [taken(slots, schedule, 0), taken(slots, schedule, 0)] == [0, 1]
     schedule.wait(0)
     schedule.stop()

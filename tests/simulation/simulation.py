@@ -7,13 +7,13 @@ from functools import partial
 from heapq import heappop, heappush
 
 from flowbuilder.engine.admission import Admission
-from flowbuilder.engine.entries import Entry
 from flowbuilder.engine.forecast import forecast
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, pool_of
 from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
-from flowbuilder.plan.shape import Edge
+from flowbuilder.plan.edges import Edge
+from tests.entries import Entry, wired
 from tests.simulation.graph import Amounts, Graph
 
 AT_ONCE = 1_000_000_000
@@ -85,7 +85,7 @@ class Simulation:
             len(self.runs),
             priority=priority,
             limit=limit,
-            forecast=forecast(self._entries(graph, {}), known),
+            forecast=forecast(graph.upstream, known),
         )
         run = Run(graph, share, at)
         self.runs.append(run)
@@ -123,7 +123,7 @@ class Simulation:
             self._begin(run, self.pool)
 
     def _begin(self, run: Run, pool: dict[str, Limit]) -> None:
-        run.schedule = Schedule(self._entries(run.graph, pool), run.share)
+        run.schedule = Schedule(wired(self._entries(run.graph, pool)), run.share)
 
     def _entries(self, graph: Graph, pool: dict[str, Limit]) -> list[Entry]:
         lanes, needs = graph.lanes or (0,) * len(graph), graph.needs if pool else ()

@@ -8,21 +8,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from flowbuilder import FlowBuilder, Registry
-from flowbuilder.engine.entries import Entry
 from flowbuilder.engine.forecast import forecast, forecast_of
 from flowbuilder.plan.plan import Plan
-from flowbuilder.plan.shape import Edge
 from tests.simulation.graph import drawn
 
 #   0 → 1 → 3
 #   0 → 2 → 3, and 4 by itself
-DIAMOND = [
-    Entry(0),
-    Entry(0, [(0, Edge.VALUE)]),
-    Entry(0, [(0, Edge.SOFT)]),
-    Entry(0, [(1, Edge.ANY), (2, Edge.VALUE)]),
-    Entry(0),
-]
+DIAMOND = [(), (0,), (0,), (1, 2), ()]
 
 
 def test_remaining_is_the_longest_chain_from_the_start_of_a_step() -> None:
@@ -87,6 +79,5 @@ def test_the_forecast_of_a_plan_is_by_names(durations: dict[str, float] | None, 
 @settings(max_examples=50, deadline=None)
 def test_the_longest_of_all_chains_is_the_critical_path(seed: int, size: int) -> None:
     graph = drawn(random.Random(seed), size)
-    entries = [Entry(0, [(one, Edge.VALUE) for one in above]) for above in graph.upstream]
 
-    assert max(forecast(entries, graph.seconds).remaining) == pytest.approx(graph.critical_path)
+    assert max(forecast(graph.upstream, graph.seconds).remaining) == pytest.approx(graph.critical_path)
