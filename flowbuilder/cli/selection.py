@@ -96,8 +96,9 @@ def _unknown(found: Found) -> FlowBuilderError:
             f"{shown_value(name)} is a provider, which cannot be run", where=one.where, allowed=listed(names)
         )
     error = UnknownNameError("workflow or step", name, dict.fromkeys(names), shown(found.target.path))
-    other_case = [one for one in names if one.casefold() == name.casefold()]
-    error.hint = f"did you mean {shown_value(other_case[0])}?" if other_case else error.hint
+    # A step of a sub-workflow is run by its own name.
+    meant = [one for one in names if one.casefold() in (name.casefold(), name.rpartition(".")[2].casefold())]
+    error.hint = f"did you mean {shown_value(meant[0])}?" if meant else error.hint
     return error
 
 

@@ -13,7 +13,7 @@ def tree(plan: Plan) -> str:
 
     A step that is needed twice is drawn once, and then only named, with "↑".
     """
-    has_body = bool(plan.steps) and plan.steps[-1].is_body
+    has_body = plan.has_body
     lines = [] if has_body else [shown(plan.name)]
     lines += [lead + text for lead, text in _drawn(plan, is_below=not has_body)]
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from flowbuilder.cli.project import Project
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
 from flowbuilder.plan.convert import Given, Text
-from flowbuilder.plan.params import environment_params, read_params_file
+from flowbuilder.plan.params import environment_params, read_params_file, unfolded
 from flowbuilder.plan.plan import Plan
 
 
@@ -37,15 +37,27 @@ class Values:
         Raises:
             InputError: naming it and the inputs there are.
         """
-        known = list(dict.fromkeys(name for plan in plans for name in plan.inputs))
+        every = list(plans)
+        inputs = [one for plan in every for one in plan.inputs.values()]
+        known = list(dict.fromkeys(one.name for one in inputs))
+        tables = {name for plan in every for name in plan.sub_workflows}
         for name, value in self.typed.items():
-            if composed(name) not in known:
+            is_taken = self._is_taken(composed(name), known) or (_is_table(value) and composed(name) in tables)
+            if not is_taken:
                 raise InputError(
                     f"there is no input named {shown_value(name)}",
                     got=f"a value from {value.origin}",
                     allowed=listed(known) or "this workflow has no inputs",
-                    hint=did_you_mean(name, known),
+                    hint=did_you_mean(name, [*known, *(also for one in inputs for also in one.qualified)]),
                 )
+
+    def _is_taken(self, name: str, known: Iterable[str]) -> bool:
+        """Return whether a value is an input's, or is inside a table that is."""
+        return any(name == one or (name.startswith(f"{one}.") and _is_table(self.typed.get(one))) for one in known)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Given) and isinstance(value.value, dict)
 
 
 def gather(options: Mapping[str, Any], project: Project, *, files_are_typed: bool) -> Values:
@@ -58,7 +70,7 @@ def gather(options: Mapping[str, Any], project: Project, *, files_are_typed: boo
     folder = Path() if files_are_typed else project.root
     files: dict[str, Any] = {}
     for file in options["params_files"]:
-        files.update(read_params_file(folder / file))
+        files.update(unfolded(read_params_file(folder / file)))
     typed = {**(files if files_are_typed else {}), **_of_words(options["param"])}
     of_project = {**({} if files_are_typed else files), **_of_table(project)}
     return Values(typed=typed, standing={**of_project, **environment_params(os.environ)})
@@ -79,7 +91,8 @@ def _of_words(words: Iterable[str]) -> dict[str, Text]:
 
 
 def _of_table(project: Project) -> dict[str, Any]:
-    return {
+    table = {
         name: (Text if isinstance(value, str) else Given)(value, "pyproject.toml")
         for name, value in project.params.items()
     }
+    return unfolded(table)

@@ -14,6 +14,8 @@ from flowbuilder.declare.validate import checked_name
 from flowbuilder.declare.words import StepWords
 from flowbuilder.errors import DefinitionError, DuplicateNameError, Where, shown_value
 
+Added = StepDefinition | WorkflowDefinition
+
 
 class FlowBuilder:
     """Builds one workflow from plain functions, step by step.
@@ -28,13 +30,15 @@ class FlowBuilder:
         self._where = Where(frame.f_code.co_filename, frame.f_lineno) if frame else Where("<unknown>", 0)
         self._module = frame.f_globals.get("__name__", "") if frame else ""
         self._name = checked_name(name, self._where)
-        self._steps: dict[str, StepDefinition] = {}
-        self._by_function: dict[int, list[StepDefinition]] = {}
-        self._last: list[StepDefinition] = []
+        self._steps: dict[str, Added] = {}
+        self._by_function: dict[int, list[Added]] = {}
+        self._last: list[Added] = []
         self._config: ParallelConfig | None = None
 
-    def step(self, fn: Callable[..., Any], /, **words: Unpack[StepWords]) -> Self:
+    def step(self, fn: Callable[..., Any] | WorkflowDefinition, /, **words: Unpack[StepWords]) -> Self:
         """Add a step; takes the words of ``@step``, and functions decorated by it as they are.
+
+        A workflow, decorated or built, is added as a sub-workflow, without words.
 
         Raises:
             DefinitionError: for each wrong argument.
@@ -46,6 +50,12 @@ class FlowBuilder:
     def then(self, fn: Callable[..., Any], /, **words: Unpack[StepWords]) -> Self:
         """Add a step that runs after all steps added so far."""
         made = self._definition(fn, words)
+        if isinstance(made, WorkflowDefinition):
+            raise DefinitionError(
+                f"the workflow {shown_value(made.name)} has steps of its own, which wait for none of this one",
+                where=self._place(),
+                hint="add it by .step(), and what comes after it by .then()",
+            )
         # What was added before the last ``then`` ends before it, so a long chain of them stays cheap.
         self._last = [self._add(replace(made, after=(*made.after, *self._last)))]
         return self
@@ -81,12 +91,19 @@ class FlowBuilder:
             own=MappingProxyType(dict(self._steps)),
         )
 
-    def _definition(self, fn: Callable[..., Any], words: StepWords) -> StepDefinition:
+    def _definition(self, fn: Callable[..., Any] | WorkflowDefinition, words: StepWords) -> Added:
         decorated = definition_of(fn)
-        if decorated is not None and not words:
-            if not isinstance(decorated, StepDefinition):
-                raise DefinitionError("only a step can be added", where=self._place(), got=shown_value(fn))
+        if isinstance(decorated, StepDefinition) and not words:
             return decorated
+        if isinstance(decorated, WorkflowDefinition):
+            if words:
+                raise DefinitionError(
+                    "a workflow is added as it is", where=self._place(), got=", ".join(f"{word}=" for word in words)
+                )
+            return decorated
+        if decorated is not None and not words:
+            raise DefinitionError("only steps and workflows can be added", where=self._place(), got=shown_value(fn))
+        assert not isinstance(fn, WorkflowDefinition)
         settled: dict[str, Any] = {**words}
         for word in ("needs", "each"):
             if isinstance(given := settled.get(word), Mapping):
@@ -111,12 +128,13 @@ class FlowBuilder:
             else "add it first: .step(fn)",
         )
 
-    def _add(self, definition: StepDefinition) -> StepDefinition:
+    def _add(self, definition: Added) -> Added:
         before = self._steps.get(definition.name)
         if before is not None:
             raise DuplicateNameError(definition.name, before.where, definition.where)
         self._steps[definition.name] = definition
-        self._by_function.setdefault(id(definition.fn), []).append(definition)
+        if definition.fn is not None:
+            self._by_function.setdefault(id(definition.fn), []).append(definition)
         return definition
 
     def _place(self) -> Where:

@@ -44,10 +44,12 @@ def composed(name: str) -> str:
     """Return a name in the letters that Python gives a parameter of that name, however it was typed.
 
     Decomposed letters are composed; of what may be a parameter, letters of other widths and shapes are the plain ones.
+    A qualified name, ``sales.path``, is one in each of its parts.
     """
     if name.isascii():
         return name
-    return unicodedata.normalize("NFKC" if name.isidentifier() else "NFC", name)
+    parts = [unicodedata.normalize("NFKC" if part.isidentifier() else "NFC", part) for part in name.split(".")]
+    return ".".join(parts)
 
 
 def _wrong_in_name(name: str) -> str:

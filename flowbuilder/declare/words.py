@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
 from flowbuilder.declare.config import ParallelConfig
-from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDefinition, definition_of
+from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, definition_of
 from flowbuilder.declare.retry import NO_RETRY, Retry
 from flowbuilder.declare.signature import Signature, read_signature
 from flowbuilder.declare.until import Until
@@ -95,7 +95,7 @@ def checked_each(each: Any, needs: Mapping[str, Any], signature: Signature, wher
             raise DefinitionError(
                 f"{parameter!r} is named by needs= and by each=", where=where, hint="keep the one that is meant"
             )
-        if not isinstance(source, str | list | tuple) and not isinstance(definition_of(source), StepDefinition):
+        if not isinstance(source, str | list | tuple) and not _is_step(source):
             raise DefinitionError(
                 f"each= cannot map {parameter!r} over this",
                 where=where,

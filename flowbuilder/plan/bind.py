@@ -14,8 +14,10 @@ from flowbuilder.declare.definitions import (
     WorkflowDefinition,
 )
 from flowbuilder.declare.signature import Parameter, read_signature, wants_result
-from flowbuilder.errors import PlanError, shown, shown_value
+from flowbuilder.errors import PlanError, listed, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
+from flowbuilder.plan.home import Member
+from flowbuilder.plan.homes import Homes
 from flowbuilder.plan.inputs import Inputs, Request
 from flowbuilder.plan.names import Names
 from flowbuilder.plan.overrides import Overrides
@@ -26,6 +28,10 @@ from flowbuilder.results import Status, StepResult
 NOTHING_BESIDE: Mapping[str, Kind] = MappingProxyType({})
 
 
+# What a workflow declares for its run as a whole; inside another one there is no such run.
+RUN_WORDS = ("resources", "timeout", "config")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Known:
     """What one planning knows and finds out, shared by all its binders."""
@@ -34,19 +40,21 @@ class Known:
     inputs: Inputs
     overrides: Overrides
     names: Names
+    homes: Homes
     annotations: Annotations
     warnings: list[str]
 
 
 class Binder:
-    """Binds the parameters of one definition; ``needed`` are the definitions it waits for."""
+    """Binds the parameters of one definition in its home; ``needed`` are those it waits for."""
 
-    __slots__ = ("_known", "_requester", "needed")
+    __slots__ = ("_known", "_member", "_requester", "needed")
 
-    def __init__(self, known: Known, requester: Definition) -> None:
+    def __init__(self, known: Known, member: Member) -> None:
         self._known = known
-        self._requester = requester
-        self.needed: dict[Definition, None] = {}
+        self._member = member
+        self._requester = member.definition
+        self.needed: dict[Member, None] = {}
 
     def bind(self, parameter: Parameter, fn: Callable[..., Any] | None) -> Binding:
         """Return where the value of a parameter of ``fn`` comes from.
@@ -56,18 +64,19 @@ class Binder:
         """
         known, requester, name = self._known, self._requester, parameter.name
         wired = requester.needs.get(name) if isinstance(requester, StepDefinition) and fn is requester.fn else None
-        found = known.scope.find(name, requester) if wired is None else known.scope.step(wired, requester)
+        member = self._member
+        found = known.scope.find(name, member) if wired is None else known.scope.step(wired, member)
         if found is not None:
-            if wired is None and parameter.has_default and known.scope.is_outer(name, requester):
+            if wired is None and parameter.has_default and known.scope.is_outer(name, member):
                 known.warnings.append(
-                    f"{shown(requester.name)}: the parameter {name!r} has a default, but is filled by"
+                    f"{shown(member.label)}: the parameter {name!r} has a default, but is filled by"
                     f" {shown_value(found.name)} of {found.where}"
                 )
             return self._bound(parameter, found, fn)
         if name == "ctx":
             return Binding(name, Kind.CONTEXT)
-        known.inputs.request(name, Request(requester, fn, name, parameter.has_default))
-        return Binding(name, Kind.INPUT, name, parameter.has_default)
+        given_as = known.inputs.request(name, Request(member, fn, name, parameter.has_default))
+        return Binding(name, Kind.INPUT, given_as, parameter.has_default)
 
     def bind_each(self, parameter: str, source: Any) -> Binding:
         """Return where the items of a mapped parameter come from.
@@ -78,13 +87,13 @@ class Binder:
         known, requester = self._known, self._requester
         if isinstance(source, tuple):
             return Binding(parameter, Kind.VALUE, value=source)
-        found = known.scope.of(source, requester)
+        found = known.scope.of(source, self._member)
         if found is None:
-            known.inputs.request(source, Request(requester, requester.fn, parameter, mapped=True))
-            return Binding(parameter, Kind.INPUT, source)
+            given_as = known.inputs.request(source, Request(self._member, requester.fn, parameter, mapped=True))
+            return Binding(parameter, Kind.INPUT, given_as)
         if isinstance(found, ProviderDefinition):
             raise PlanError(
-                f"each= of {shown_value(requester.name)} names the provider {shown_value(found.name)}",
+                f"each= of {shown_value(self._member.label)} names the provider {shown_value(found.name)}",
                 where=requester.where,
                 allowed="a step, an input, or a list",
             )
@@ -116,47 +125,57 @@ class Binder:
         """
         found: dict[str, None] = {}
         for thing in things:
-            one = self._known.scope.step(thing, self._requester)
-            if self._known.overrides.has(one):
-                self._known.overrides.value(one)
+            one = self._known.scope.step(thing, self._member)
+            if self._known.overrides.has(one, self._member.home):
+                self._known.overrides.value(one, self._member.home)
                 continue
             found[self._request(one)] = None
         return list(found)
 
     def _bound(self, parameter: Parameter, found: Definition, fn: Callable[..., Any] | None) -> Binding:
-        known, name = self._known, parameter.name
+        known, name, home = self._known, parameter.name, self._member.home
         wants = wants_result(known.annotations.of(fn, name))
-        if known.overrides.has(found):
-            value = known.overrides.value(found)
+        if known.overrides.has(found, home):
+            value = known.overrides.value(found, home)
             settled = StepResult(found.name, Status.SUCCESS, value) if wants else value
             return Binding(name, Kind.VALUE, found.name, value=settled)
         if isinstance(found, ProviderDefinition):
-            self.needed[found] = None
-            return Binding(name, Kind.PROVIDER, known.names.of(found))
+            return Binding(name, Kind.PROVIDER, self._name_of(found))
         return Binding(name, Kind.STEP, self._request(found), parameter.has_default, wants)
 
     def _request(self, found: Definition) -> str:
-        """Note that a step is waited for, and return its name."""
+        """Note that a step or workflow is waited for, and return its name."""
         requester = self._requester
-        if isinstance(found, WorkflowDefinition) and found is not requester:
-            raise PlanError(
-                f"{shown_value(requester.name)} requests the workflow {shown_value(found.name)}:"
-                " only steps and providers can be requested",
-                where=requester.where,
-                hint="request the steps of that workflow",
-            )
         if isinstance(found, ProviderDefinition):
             raise PlanError(
-                f"{shown_value(requester.name)} is ordered after the provider {shown_value(found.name)}",
+                f"{shown_value(self._member.label)} is ordered after the provider {shown_value(found.name)}",
                 where=requester.where,
                 allowed="steps",
                 hint="a provider is there before whoever requests it",
             )
         if isinstance(requester, ProviderDefinition):
+            kind = "workflow" if isinstance(found, WorkflowDefinition) else "step"
             raise PlanError(
-                f"the provider {shown_value(requester.name)} requests the step {shown_value(found.name)}",
+                f"the provider {shown_value(requester.name)} requests the {kind} {shown_value(found.name)}",
                 where=requester.where,
                 allowed="a provider may request providers and inputs",
             )
-        self.needed[found] = None
-        return self._known.names.of(found)
+        if isinstance(found, WorkflowDefinition) and self._member.home.enclosing(found) is None:
+            self._refuse_a_run_of_its_own(found)
+        return self._name_of(found)
+
+    def _name_of(self, found: Definition) -> str:
+        """Note that a definition is waited for, and return its name."""
+        member = self._known.homes.member(self._member.home, found)
+        self.needed[member] = None
+        return self._known.names.of(member)
+
+    def _refuse_a_run_of_its_own(self, workflow: WorkflowDefinition) -> None:
+        declared = [word for word in RUN_WORDS if getattr(workflow, word)]
+        if declared:
+            raise PlanError(
+                f"{shown_value(self._member.label)} requests the workflow {shown_value(workflow.name)}"
+                f" ({workflow.where}), which declares {listed(declared)} for a run of its own",
+                where=self._requester.where,
+                hint=f"run it so, in the body: ctx.run({shown(workflow.name)})",
+            )

@@ -8,11 +8,14 @@ from types import MappingProxyType
 from typing import Any
 
 from flowbuilder.declare.collection import Collection
-from flowbuilder.declare.definitions import Definition, ProviderDefinition, StepDefinition, WorkflowDefinition
+from flowbuilder.declare.definitions import ProviderDefinition, StepDefinition, WorkflowDefinition
 from flowbuilder.errors import CycleError, PlanError, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
 from flowbuilder.plan.bind import Binder, Known
 from flowbuilder.plan.check import Checks
+from flowbuilder.plan.gathering import gathering
+from flowbuilder.plan.home import Home, Member
+from flowbuilder.plan.homes import Homes
 from flowbuilder.plan.inputs import Inputs
 from flowbuilder.plan.names import Names
 from flowbuilder.plan.overrides import Overrides
@@ -54,13 +57,13 @@ def make_plan(
             be wrong before running.
     """
     given = options or PlanOptions()
-    annotations = Annotations()
-    scope = Scope(collection, workflow, given.plugins)
+    annotations, names = Annotations(), Names()
     known = Known(
-        scope=scope,
+        scope=Scope(collection, given.plugins),
         inputs=Inputs(_mapping("params=", params), annotations, allow_unknown=given.allow_unknown),
-        overrides=Overrides(_mapping("overrides=", overrides), scope.standing_for),
-        names=Names(),
+        overrides=Overrides(_mapping("overrides=", overrides)),
+        names=names,
+        homes=Homes(workflow, names),
         annotations=annotations,
         warnings=[],
     )
@@ -83,9 +86,10 @@ class _Builder:
         self._known = known
         self._options = options
         self._checks = Checks(options.executors, known.annotations)
-        self._planned: dict[Definition, PlannedStep | PlannedProvider] = {}
+        self._planned: dict[Member, PlannedStep | PlannedProvider] = {}
         self._steps: list[PlannedStep] = []
         self._providers: dict[str, PlannedProvider] = {}
+        self._waited_for: dict[Home, set[str]] = {}
 
     def plan(self) -> Plan:
         known = self._known
@@ -110,63 +114,70 @@ class _Builder:
             warnings=tuple(dict.fromkeys(known.warnings)),
         )
 
-    def _roots(self) -> list[Definition]:
-        binder = Binder(self._known, self._workflow)
+    def _roots(self) -> list[Member]:
+        body = self._known.homes.root.body
+        binder = Binder(self._known, body)
         binder.order(self._workflow.steps)
-        return [*binder.needed, *([self._workflow] if self._workflow.fn is not None else [])]
+        return [*binder.needed, *([body] if self._workflow.fn is not None else [])]
 
     # Visiting: depth first without recursion, so that a chain may have any length.
 
-    def _visit(self, root: Definition) -> None:
+    def _visit(self, root: Member) -> None:
         if root in self._planned:
             return
-        path: dict[Definition, None] = {root: None}
+        path: dict[Member, None] = {root: None}
         trail = [iter(self._plan_one(root))]
         while trail:
             below = next((one for one in trail[-1] if one in path or one not in self._planned), None)
             if below is None:
                 trail.pop()
                 done, _ = path.popitem()
-                self._finish(self._planned[done])
+                self._finish(done, self._planned[done])
             elif below in path:
-                circle = [*path][[*path].index(below) :]
-                kind = "provider" if isinstance(below, ProviderDefinition) else "step"
-                raise CycleError([(one.name, one.where) for one in (*circle, below)], kind)
+                raise _circle([*path][[*path].index(below) :])
             else:
                 path[below] = None
                 trail.append(iter(self._plan_one(below)))
 
-    def _finish(self, planned: PlannedStep | PlannedProvider) -> None:
-        if isinstance(planned, PlannedStep):
-            self._steps.append(planned)
-        else:
+    def _finish(self, member: Member, planned: PlannedStep | PlannedProvider) -> None:
+        if isinstance(planned, PlannedProvider):
             self._providers[planned.name] = planned
+            return
+        home = member.home
+        if home.outer is not None:
+            # Among the steps of a sub-workflow, these are not its last ones; of its body, the outer one's.
+            waiting = home.outer if member.is_body else home
+            self._waited_for.setdefault(waiting, set()).update(planned.upstream)
+            if member.definition.fn is None:
+                planned = gathering(planned, home, self._waited_for.get(home, set()))
+        self._steps.append(planned)
 
     # Planning one definition.
 
-    def _plan_one(self, definition: Definition) -> list[Definition]:
-        """Plan one definition and return those it waits for."""
-        binder = Binder(self._known, definition)
+    def _plan_one(self, member: Member) -> list[Member]:
+        """Plan one member and return those it waits for."""
+        binder, definition = Binder(self._known, member), member.definition
         if self._checks.is_passed_by(definition):
             self._known.warnings.append(
-                f"{shown(definition.name)}: a decorator stands above FlowBuilder's own and is passed by; put it below"
+                f"{shown(member.label)}: a decorator stands above FlowBuilder's own and is passed by; put it below"
                 f" ({definition.where})"
             )
         if isinstance(definition, ProviderDefinition):
-            self._planned[definition] = self._provider(definition, binder)
+            planned: PlannedStep | PlannedProvider = self._provider(definition, binder, self._known.names.of(member))
         elif isinstance(definition, StepDefinition):
-            self._planned[definition] = self._step(definition, binder)
+            planned = self._step(definition, binder, self._known.names.of(member))
         else:
             assert isinstance(definition, WorkflowDefinition)
-            self._planned[definition] = self._body(definition, binder)
+            planned = self._body(definition, binder, self._known.names.of(member))
+        self._planned[member] = planned
         return list(binder.needed)
 
-    def _provider(self, definition: ProviderDefinition, binder: Binder) -> PlannedProvider:
+    def _provider(self, definition: ProviderDefinition, binder: Binder, name: str) -> PlannedProvider:
         bindings = tuple(binder.bind(one, definition.fn) for one in definition.parameters)
         self._checks.provider(definition, bindings)
-        return PlannedProvider(name=self._known.names.of(definition), definition=definition, bindings=bindings)
+        return PlannedProvider(name=name, definition=definition, bindings=bindings)
 
-    def _step(self, definition: StepDefinition, binder: Binder) -> PlannedStep:
+    def _step(self, definition: StepDefinition, binder: Binder, name: str) -> PlannedStep:
         each = tuple(binder.bind_each(*one) for one in definition.each.items())
         given = _given(definition)
         bindings = tuple(
@@ -182,7 +193,7 @@ class _Builder:
         after = tuple(binder.order(definition.after))
         used = (*bindings, *each, *when, *until, *on_error)
         planned = PlannedStep(
-            name=self._known.names.of(definition),
+            name=name,
             definition=definition,
             bindings=bindings,
             each=each,
@@ -197,13 +208,13 @@ class _Builder:
         self._checks.step(planned, definition)
         return planned
 
-    def _body(self, definition: WorkflowDefinition, binder: Binder) -> PlannedStep:
+    def _body(self, definition: WorkflowDefinition, binder: Binder, name: str) -> PlannedStep:
         bindings = tuple(binder.bind(one, definition.fn) for one in definition.parameters)
         requested = _sources(Kind.STEP, bindings)
         # A step the body requests is waited for in the way its parameter says, steps= or not.
-        after = tuple(name for name in binder.order(definition.steps) if name not in requested)
+        after = tuple(one for one in binder.order(definition.steps) if one not in requested)
         return PlannedStep(
-            name=self._known.names.of(definition),
+            name=name,
             definition=definition,
             bindings=bindings,
             after=after,
@@ -234,6 +245,15 @@ def _until(definition: StepDefinition, binder: Binder, bindings: Sequence[Bindin
     if all(one.parameter != "previous" for one in bindings):
         beside["previous"] = Kind.PREVIOUS
     return binder.bind_function(definition.until.predicate, bindings, beside)
+
+
+def _circle(path: Sequence[Member]) -> CycleError:
+    members = (*path, path[0])
+    kinds = {type(one.definition) for one in members}
+    kind = (
+        {ProviderDefinition: "provider", WorkflowDefinition: "workflow"}.get(kinds.pop()) if len(kinds) == 1 else None
+    )
+    return CycleError([(one.label, one.definition.where) for one in members], kind or "step")
 
 
 def _sources(kind: Kind, bindings: Sequence[Binding]) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flowbuilder.declare.definitions import Definition
 from flowbuilder.declare.signature import default_of
 from flowbuilder.declare.validate import composed
-from flowbuilder.errors import InputError, did_you_mean, listed, nearest, shown, shown_value
+from flowbuilder.errors import InputError, Where, did_you_mean, listed, nearest, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.convert import Given, Text, converted, shown_given
 from flowbuilder.plan.fits import is_listed
+from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.pieces import PlannedInput
 
 UNTYPED = (None, Any)
@@ -20,15 +20,20 @@ UNTYPED = (None, Any)
 class Request(NamedTuple):
     """One parameter that asks for an input.
 
-    ``fn`` has the parameter: the requester's own function, its predicate or its rescue. ``mapped``
+    ``fn`` has the parameter: the member's own function, its predicate or its rescue. ``mapped``
     asks for a list, of which each item is a value of the parameter.
     """
 
-    requester: Definition
+    member: Member
     fn: Callable[..., Any] | None
     parameter: str
     has_default: bool = False
     mapped: bool = False
+
+    @property
+    def where(self) -> Where:
+        """Where the member was written."""
+        return self.member.definition.where
 
 
 class Typed(NamedTuple):
@@ -50,9 +55,15 @@ class Inputs:
         self._allow_unknown = allow_unknown
         self._requests: dict[str, list[Request]] = {}
 
-    def request(self, name: str, request: Request) -> None:
-        """Note that a parameter asks for the input ``name``."""
-        self._requests.setdefault(name, []).append(request)
+    def request(self, name: str, request: Request) -> str:
+        """Note that a parameter asks for the input ``name``, and return the name its value is given under.
+
+        That is ``name``, which all workflows of the plan share, unless there is a value for it that
+        is meant for the sub-workflow alone: ``sales.path``.
+        """
+        given_as = next((one for one in _qualified(name, request.member.home) if one in self._params), name)
+        self._requests.setdefault(given_as, []).append(request)
+        return given_as
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._requests)
@@ -71,7 +82,7 @@ class Inputs:
                 raise self._unknown(name, others)
         return {name: self._finished(name, requests) for name, requests in self._requests.items()}
 
-    def refuse_missing(self, inputs: Mapping[str, PlannedInput], names: Callable[[Definition], list[str]]) -> None:
+    def refuse_missing(self, inputs: Mapping[str, PlannedInput], names: Callable[[Member], list[str]]) -> None:
         """Refuse inputs without a value; ``names`` gives what is in scope of a definition.
 
         Raises:
@@ -81,13 +92,14 @@ class Inputs:
         if not missing:
             return
         name = missing[0]
-        requester = self._unmet(name).requester
+        request = self._unmet(name)
+        label = request.member.label
         raise InputError(
-            f"{shown_value(requester.name)} needs {shown_value(name)}, which is no step or provider in scope"
+            f"{shown_value(label)} needs {shown_value(name)}, which is no step or provider in scope"
             " and an input without a value",
-            where=requester.where,
+            where=request.where,
             got=self._given_instead(name),
-            hint=did_you_mean(name, [one for one in names(requester) if one != requester.name])
+            hint=did_you_mean(name, [one for one in names(request.member) if one != request.member.definition.name])
             or f"give it a value: {' '.join(f'-P {shown(one)}=…' for one in missing)},"
             f" params={{{name!r}: …}}, or a default",
         )
@@ -99,7 +111,11 @@ class Inputs:
 
     def _unknown(self, name: Any, others: Iterable[str]) -> InputError:
         is_other = name in set(others)
-        near = did_you_mean(name, self._requests) if isinstance(name, str) else ""
+        known = [
+            *self._requests,
+            *(also for asked, requests in self._requests.items() for also in _also(asked, requests)),
+        ]
+        near = did_you_mean(name, known) if isinstance(name, str) else ""
         return InputError(
             f"there is no input named {shown_value(name)}" + (": it is a step or provider" if is_other else ""),
             got=shown_given(str(name), self._params[name]),
@@ -112,8 +128,9 @@ class Inputs:
         facts: dict[str, Any] = {
             "name": name,
             "annotation": typed.annotation,
-            "where": requests[0].requester.where,
-            "requested_by": tuple(dict.fromkeys(one.requester.name for one in requests)),
+            "where": requests[0].where,
+            "requested_by": tuple(dict.fromkeys(one.member.label for one in requests)),
+            "qualified": _also(name, requests),
         }
         if name in self._params:
             given = self._params[name]
@@ -145,10 +162,25 @@ class Inputs:
         return found or mapped or Typed(list if is_list else None, requests[0])
 
 
+def _qualified(name: str, home: Home) -> Iterator[str]:
+    """Yield the names under which an input can be given to a home alone, the innermost first."""
+    inner: Home | None = home
+    while inner is not None and inner.name:
+        yield inner.prefix + name
+        inner = inner.outer
+
+
+def _also(name: str, requests: Iterable[Request]) -> tuple[str, ...]:
+    """Return the names of an input that is shared by name, for one sub-workflow each."""
+    if "." in name:
+        return ()
+    return tuple(dict.fromkeys(also for one in requests for also in _qualified(name, one.member.home)))
+
+
 def _value(name: str, given: Any, typed: Typed) -> Any:
     """Return what was given for an input as its type asks for it."""
     note, request = typed
-    where = request.requester.where
+    where = request.where
     if isinstance(note, str):
         if isinstance(given, Text | Given):
             raise InputError(
@@ -162,7 +194,7 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
         return converted(name, given, note, where)
     if not is_listed(given):
         raise InputError(
-            f"{shown_value(request.requester.name)} is called once per item of {shown_value(name)}, which is no list",
+            f"{shown_value(request.member.label)} is called once per item of {shown_value(name)}, which is no list",
             where=where,
             got=shown_given(name, given),
             allowed=type_name(note),
@@ -172,11 +204,15 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
 
 
 def _two_types(name: str, first: Typed, second: Typed) -> InputError:
-    requester = first.request.requester
+    one, other = first.request, second.request
+    apart = next((home.prefix for home in (other.member.home, one.member.home) if home.name), "")
+    is_split = one.member.home is not other.member.home and apart
     return InputError(
         f"the input {shown_value(name)} is used with two types",
-        where=second.request.requester.where,
-        got=f"{type_name(first.annotation)} in {shown_value(requester.name)} ({requester.where}),"
-        f" {type_name(second.annotation)} here",
-        hint="annotate both alike, or rename one",
+        where=other.where,
+        got=f"{type_name(first.annotation)} in {shown_value(one.member.label)} ({one.where}),"
+        f" {type_name(second.annotation)} {f'in {shown_value(other.member.label)}' if is_split else 'here'}",
+        hint=f"annotate both alike, or give {shown(apart[:-1])} one of its own: -P {shown(apart + name)}=…"
+        if is_split
+        else "annotate both alike, or rename one",
     )

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flowbuilder.declare.definitions import Definition, WorkflowDefinition, definition_of
+from flowbuilder.declare.definitions import Definition, definition_of
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
+from flowbuilder.plan.home import Home
+
+Key = str | tuple[str, int]
 
 
 class Overrides:
-    """The overrides of one plan; a function means that step alone, a name every one so called.
+    """The overrides of one plan.
 
-    ``standing_for`` says which definition the plan has in the place of a function's own.
+    A function means its step alone, in whatever words a ``FlowBuilder`` has it; a name every one
+    so called, and a qualified one, ``sales.load``, the one of that sub-workflow.
     """
 
-    def __init__(self, given: Mapping[Any, Any], standing_for: Callable[[Definition], Definition]) -> None:
-        self._values: dict[Definition | str, Any] = {}
-        self._used: set[Definition | str] = set()
-        for thing, value in given.items():
-            key = _key(thing)
-            self._values[key if isinstance(key, str) else standing_for(key)] = value
+    def __init__(self, given: Mapping[Any, Any]) -> None:
+        self._values: dict[Key, Any] = {_key(thing): value for thing, value in given.items()}
+        self._used: set[Key] = set()
 
-    def has(self, definition: Definition) -> bool:
-        """Return whether a value takes the place of a definition."""
-        return bool(self._values) and (definition in self._values or definition.name in self._values)
+    def has(self, definition: Definition, home: Home) -> bool:
+        """Return whether a value takes the place of a definition that is requested in ``home``."""
+        return bool(self._values) and any(key in self._values for key in _keys(definition, home))
 
-    def value(self, definition: Definition) -> Any:
+    def value(self, definition: Definition, home: Home) -> Any:
         """Return the value that takes the place of a definition."""
-        key: Definition | str = definition if definition in self._values else definition.name
+        key = next(one for one in _keys(definition, home) if one in self._values)
         self._used.add(key)
         return self._values[key]
 
@@ -43,7 +44,7 @@ class Overrides:
         for key in self._values:
             if key in self._used:
                 continue
-            name = key if isinstance(key, str) else key.name
+            name = key if isinstance(key, str) else key[0]
             if name in set(inputs):
                 raise PlanError(
                     f"{shown_value(name)} is an input: it has nothing to override", hint="give it by params="
@@ -51,10 +52,20 @@ class Overrides:
             raise UnknownNameError("step or provider to override", name, list(names))
 
 
-def _key(thing: Any) -> Definition | str:
-    definition = definition_of(thing)
+def _key(thing: Any) -> Key:
     if isinstance(thing, str):
         return composed(thing)
-    if definition is None or isinstance(definition, WorkflowDefinition):
-        raise PlanError("overrides= takes steps, providers or their names", got=shown_value(thing))
-    return definition
+    definition = definition_of(thing)
+    if definition is None:
+        raise PlanError("overrides= takes steps, workflows, providers or their names", got=shown_value(thing))
+    return _function(definition)
+
+
+def _function(definition: Definition) -> Key:
+    """Return what a definition has in common with the same function in other words."""
+    return definition.name, id(definition if definition.fn is None else definition.fn)
+
+
+def _keys(definition: Definition, home: Home) -> tuple[Key, ...]:
+    """Return the keys that mean a definition, the one that says most first."""
+    return home.prefix + definition.name, _function(definition), definition.name

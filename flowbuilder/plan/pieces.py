@@ -63,7 +63,7 @@ class PlannedStep:
 
     @property
     def is_body(self) -> bool:
-        """Whether this is the body of the workflow."""
+        """Whether this is the body of the workflow, or of one that is requested in it."""
         return isinstance(self.definition, WorkflowDefinition)
 
     @property
@@ -74,7 +74,11 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedInput:
-    """An input of the plan: its value and where that came from ("missing" where there is none)."""
+    """An input of the plan: its value and where that came from ("missing" where there is none).
+
+    ``qualified`` are the names that give a value to a sub-workflow alone, as ``sales.path`` does
+    beside ``path``.
+    """
 
     name: str
     value: Any = None
@@ -82,6 +86,7 @@ class PlannedInput:
     annotation: Any = None
     where: Where | None = None
     requested_by: tuple[str, ...] = ()
+    qualified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

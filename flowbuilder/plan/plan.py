@@ -39,7 +39,17 @@ class Plan:
     @property
     def body(self) -> str | None:
         """The name of the step whose value is the run's: the workflow's body, or None."""
-        return self.steps[-1].name if self.steps and self.steps[-1].is_body else self.workflow.value_of
+        return self.steps[-1].name if self.has_body else self.workflow.value_of
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the last step is the body of the workflow."""
+        return bool(self.steps) and self.steps[-1].definition is self.workflow
+
+    @cached_property
+    def sub_workflows(self) -> tuple[str, ...]:
+        """The names of the workflows that are requested in this one, or further in."""
+        return tuple(step.name for step in self.steps if step.is_body and step.definition is not self.workflow)
 
     @property
     def params(self) -> dict[str, Any]:

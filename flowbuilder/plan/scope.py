@@ -12,6 +12,7 @@ from flowbuilder.declare.definitions import Definition, WorkflowDefinition, defi
 from flowbuilder.declare.signature import innermost
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
+from flowbuilder.plan.home import Member
 
 
 class Clash(NamedTuple):
@@ -29,17 +30,17 @@ class Scope:
 
     A name is looked for in what a ``FlowBuilder`` or registry brought along, in the enclosing
     functions of the requester, in its module with what that imports, in the ``flowconf.py`` of its
-    folder and of the folders above, in the modules of plugins.
+    folder and of the folders above, in the modules of plugins. What a ``FlowBuilder`` brought along
+    is for its own workflow, and for none that is requested in it.
     """
 
-    def __init__(self, collection: Collection, workflow: WorkflowDefinition, plugins: Iterable[str] = ()) -> None:
+    def __init__(self, collection: Collection, plugins: Iterable[str] = ()) -> None:
         self._collection = collection
-        self._own = workflow.own
-        self._first: tuple[Layer, ...] = (workflow.own, collection.own())
+        self._added: Layer = collection.own()
         self._plugins = tuple(plugins)
         self._modules: dict[str, Layer] = {}
 
-    def find(self, name: str, requester: Definition) -> Definition | None:
+    def find(self, name: str, requester: Member) -> Definition | None:
         """Return the definition ``name`` stands for, or None when it is an input.
 
         Raises:
@@ -54,19 +55,18 @@ class Scope:
                 return found
         return None
 
-    def of(self, thing: Any, requester: Definition) -> Definition | None:
+    def of(self, thing: Any, requester: Member) -> Definition | None:
         """Return the definition that a function, definition or name stands for, None for any other thing."""
         if isinstance(thing, str):
             return self.find(thing, requester)
         found = definition_of(thing)
-        return None if found is None else self.standing_for(found)
+        if found is None or found.fn is None:
+            return found
+        # A ``FlowBuilder`` may have given it other words.
+        own = requester.home.workflow.own.get(found.name)
+        return own if own is not None and own.fn is found.fn else found
 
-    def standing_for(self, definition: Definition) -> Definition:
-        """Return what the workflow has in the place of a definition: a ``FlowBuilder`` may give it other words."""
-        own = self._own.get(definition.name)
-        return own if own is not None and own.fn is definition.fn else definition
-
-    def step(self, thing: Any, requester: Definition) -> Definition:
+    def step(self, thing: Any, requester: Member) -> Definition:
         """Return the definition that a function, definition or name stands for.
 
         Raises:
@@ -75,38 +75,41 @@ class Scope:
         found = self.of(thing, requester)
         if found is None:
             name = thing if isinstance(thing, str) else shown_value(thing)
-            raise UnknownNameError("step", name, self.names(requester), requester.where)
+            raise UnknownNameError("step", name, self.names(requester), requester.definition.where)
         return found
 
-    def names(self, requester: Definition) -> list[str]:
-        """Return every name of a step or provider in scope of ``requester``, nearest first."""
+    def names(self, requester: Member) -> list[str]:
+        """Return every name in scope of ``requester`` that it may request, nearest first."""
         found: dict[str, Definition | Clash] = {}
         for names in self._layers(requester):
             found |= {name: one for name, one in names.items() if name not in found}
-        return [name for name, one in found.items() if not isinstance(one, WorkflowDefinition)]
+        return [name for name, one in found.items() if not _is_around(one, requester)]
 
-    def is_outer(self, name: str, requester: Definition) -> bool:
+    def is_outer(self, name: str, requester: Member) -> bool:
         """Return whether a name comes from beyond the place where the requester was written."""
         return not any(name in names for names in self._near(requester))
 
-    def _layers(self, requester: Definition) -> Iterator[Layer]:
+    def _layers(self, requester: Member) -> Iterator[Layer]:
         return chain(self._near(requester), self._far(requester))
 
-    def _near(self, requester: Definition) -> Iterator[Layer]:
-        yield from self._first
-        if requester.scope:
-            yield self._collection.at(requester.module, requester.scope)
+    def _near(self, requester: Member) -> Iterator[Layer]:
+        home, definition = requester
+        yield home.workflow.own
+        yield self._added
+        if definition.scope:
+            yield self._collection.at(definition.module, definition.scope)
         else:
-            yield self._module(requester.module, requester)
+            yield self._module(definition.module, definition)
 
-    def _far(self, requester: Definition) -> Iterator[Layer]:
-        scope = _enclosing(requester.scope)
+    def _far(self, requester: Member) -> Iterator[Layer]:
+        definition = requester.definition
+        scope = _enclosing(definition.scope)
         while scope:
-            yield self._collection.at(requester.module, scope)
+            yield self._collection.at(definition.module, scope)
             scope = _enclosing(scope)
-        if requester.scope:
-            yield self._module(requester.module, requester)
-        for name in (*self._collection.outer.get(requester.module, ()), *self._plugins):
+        if definition.scope:
+            yield self._module(definition.module, definition)
+        for name in (*self._collection.outer.get(definition.module, ()), *self._plugins):
             yield self._module(name)
 
     def _module(self, name: str, requester: Definition | None = None) -> Layer:
@@ -124,6 +127,11 @@ class Scope:
         return known
 
 
+def _is_around(found: Definition | Clash, requester: Member) -> bool:
+    """Return whether this is a workflow that the requester is part of."""
+    return isinstance(found, WorkflowDefinition) and requester.home.enclosing(found) is not None
+
+
 def _enclosing(scope: str) -> str:
     return scope.rpartition(".")[0].removesuffix(".<locals>")
 
@@ -137,10 +145,10 @@ def _globals(name: str, requester: Definition | None) -> list[object]:
     return list(getattr(fn, "__globals__", {}).values())
 
 
-def _two_found(name: str, clash: Clash, requester: Definition) -> PlanError:
+def _two_found(name: str, clash: Clash, requester: Member) -> PlanError:
     return PlanError(
-        f"{shown_value(name)} stands for two definitions in the scope of {shown_value(requester.name)}",
-        where=requester.where,
+        f"{shown_value(name)} stands for two definitions in the scope of {shown_value(requester.label)}",
+        where=requester.definition.where,
         got=f"{clash.first.where} and {clash.second.where}",
         hint='say which one is meant: needs={"parameter": step}, or give one of them a name=',
     )

@@ -155,11 +155,27 @@ def test_a_function_that_is_several_steps_is_needed_by_name() -> None:
     assert builder.step(clean, needs={"rows": "a"}).build().steps[2].needs == {"rows": "a"}
 
 
-@pytest.mark.parametrize("kind", ["workflow", "provider"])
-def test_only_steps_are_added(kind: str) -> None:
-    decorated = getattr(Registry(), kind)(name="other")(lambda: 1)
-    with pytest.raises(DefinitionError, match="only a step can be added"):
+def test_only_steps_and_workflows_are_added() -> None:
+    decorated = Registry().provider(name="other")(lambda: 1)
+    with pytest.raises(DefinitionError, match="only steps and workflows can be added"):
         FlowBuilder("etl").step(decorated)
+
+
+def test_a_workflow_is_added_as_it_is() -> None:
+    inner, decorated = FlowBuilder("inner").step(load).build(), Registry().workflow(name="body")(lambda: 1)
+    builder = FlowBuilder("etl").step(inner).step(decorated).then(clean, needs={"rows": "inner"})
+    assert [step.name for step in builder.build().steps] == ["inner", "body", "clean"]
+    with pytest.raises(DefinitionError) as caught:
+        builder.step(FlowBuilder("more").step(load).build(), retries=1, name="again")
+    assert (caught.value.what, caught.value.got) == ("a workflow is added as it is", "retries=, name=")
+
+
+def test_a_workflow_comes_after_nothing() -> None:
+    inner = FlowBuilder("inner").step(load).build()
+    with pytest.raises(DefinitionError) as caught:
+        FlowBuilder("etl").step(clean, needs={"rows": "load"}).then(inner)  # type: ignore[arg-type]  # that is the point
+    assert caught.value.what == "the workflow 'inner' has steps of its own, which wait for none of this one"
+    assert caught.value.hint == "add it by .step(), and what comes after it by .then()"
 
 
 def test_a_wrong_config_is_refused() -> None:

@@ -87,33 +87,6 @@ def test_defaults_are_noted_and_results_are_asked_for() -> None:
     assert binding(plan, "notify", "again").has_default
 
 
-def test_a_workflow_cannot_be_requested_yet() -> None:
-    flows = Registry()
-
-    @flows.workflow
-    def sales() -> None: ...
-
-    @flows.step
-    def save(sales: None) -> None: ...
-
-    with pytest.raises(PlanError) as caught:
-        flows.plan(save)
-    assert str(caught.value) == (
-        f"'save' requests the workflow 'sales': only steps and providers can be requested ({place(save)})"
-        "\n  hint: request the steps of that workflow"
-    )
-
-
-@pytest.mark.parametrize("word", ["after", "steps"])
-def test_a_workflow_orders_nothing_yet(word: str) -> None:
-    flows = Registry()
-    sales = flows.workflow(name="sales")(lambda: 1)
-    kind: Any = flows.step if word == "after" else flows.workflow
-    save = kind(name="save", **{word: [sales]})(lambda: 1)
-    with pytest.raises(PlanError, match="'save' requests the workflow 'sales'"):
-        flows.plan(save)
-
-
 def test_a_provider_that_requests_a_step_is_refused() -> None:
     flows = Registry()
 
