@@ -10,9 +10,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points as installed
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -20,8 +19,11 @@ from flowbuilder.discovery import CONF, foreign_frames, last_line
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.policies import POLICIES, Policy
 from flowbuilder.errors import PluginError, did_you_mean, listed, shown, shown_value
-from flowbuilder.hookspecs import PROJECT
+from flowbuilder.installed import installed_plugins
 from flowbuilder.registration import PREFIX, Plugins
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 BUILT_IN = {
     name: f"flowbuilder.builtin.{name if name != 'json' else 'jsonreport'}"
@@ -67,7 +69,7 @@ def make_host(
         PluginError: for a plugin that cannot be imported or implements a hook wrongly.
     """
     pm = Plugins()
-    found = {} if not entry_points or os.environ.get(NO_AUTOLOAD) else _installed()
+    found = {} if not entry_points or os.environ.get(NO_AUTOLOAD) else installed_plugins()
     wanted = [name for name in dict.fromkeys(names) if not name.startswith("no:")]
     left_out = {name.removeprefix("no:") for name in names if name.startswith("no:")}
     _refuse_unknown(sorted(left_out - {*BUILT_IN, *found, *wanted}), [*BUILT_IN, *found])
@@ -102,10 +104,6 @@ def _refuse_unknown(names: Sequence[str], known: Iterable[str]) -> None:
         raise PluginError(
             f"-p no:{shown(name)}: there is no such plugin", allowed=listed(known), hint=did_you_mean(name, known)
         )
-
-
-def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(installed(group=PROJECT), key=lambda point: point.name)}
 
 
 def _register_installed(
@@ -211,7 +209,7 @@ def modules_of(pm: pluggy.PluginManager) -> tuple[str, ...]:
 
 def describe(pm: pluggy.PluginManager) -> list[PluginInfo]:
     """Return what is registered, with version and hooks."""
-    versions = {name: point.dist.version for name, point in _installed().items() if point.dist}
+    versions = {name: point.dist.version for name, point in installed_plugins().items() if point.dist}
     found = []
     for name, plugin in pm.list_name_plugin():
         if plugin is None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +13,7 @@ from flowbuilder.cli.catalog import fresh
 from flowbuilder.cli.early import Early, read_early
 from flowbuilder.cli.output import say
 from flowbuilder.cli.project import Project, find_project
+from flowbuilder.installed import may_be_installed
 
 if TYPE_CHECKING:
     import pluggy
@@ -41,7 +40,7 @@ class Setup:
     @property
     def has_plugins(self) -> bool:
         """Whether there may be plugins beside the built-in ones, which add no commands."""
-        return bool(self._plugins or self.early.plugins or self.project.plugins or any(map(_has_plugins, sys.path)))
+        return bool(self._plugins or self.early.plugins or self.project.plugins or may_be_installed())
 
     @cached_property
     def host(self) -> pluggy.PluginManager:
@@ -79,18 +78,3 @@ class Setup:
 
 def _warn(text: str) -> None:
     say(f"warning: {text}")
-
-
-def _has_plugins(folder: str) -> bool:
-    """Return whether a distribution in ``folder`` offers plugins: a glance, since importlib.metadata loads slowly."""
-    with contextlib.suppress(OSError):
-        for info in Path(folder).iterdir():
-            if info.name.endswith((".dist-info", ".egg-info")) and _offers_plugins(info / "entry_points.txt"):
-                return True
-    return False
-
-
-def _offers_plugins(file: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return b"[flowbuilder]" in file.read_bytes()
-    return False
