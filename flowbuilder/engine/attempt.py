@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from types import CoroutineType
 from typing import Any, Protocol
@@ -146,9 +146,20 @@ class Attempt:
         except BaseException as error:  # around a user's step anything may come, SystemExit included
             self.fail(error)
 
-    async def execute_async(self) -> None:
-        """Execute an async body in this coroutine."""
-        token = current.set(self)
+    def begin(self) -> Rest | None:
+        """Execute an async body up to its first wait, in a copy of the run's context variables; return what is left."""
+        variables = self.source.variables.copy()
+        execution = self._execute_async()
+        try:
+            first = variables.run(execution.send, None)
+        except StopIteration:
+            # Most short bodies wait for nothing, and are over already.
+            return None
+        self._rest = Rest(execution, first, variables)
+        return self._rest
+
+    async def _execute_async(self) -> None:
+        current.set(self)
         try:
             if self.phase == "expand":
                 self.value = self.source.items_of(self)
@@ -158,12 +169,10 @@ class Attempt:
                 self.value = await self._called_async()
                 if self.until is not None:
                     holds = self.until.predicate(**self._arguments_beside(self.step.until))
-                    self._judge(self.until, await self._awaited_body(holds) if hasattr(holds, "__await__") else holds)
+                    self._judge(self.until, await _awaited(holds))
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
             self.fail(error)
-        finally:
-            current.reset(token)
 
     def fail(self, error: BaseException) -> None:
         """Note what the body raised. It is user code that is asked here, so never under the engine's lock."""
@@ -254,23 +263,12 @@ class Attempt:
         self.value = None
         raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
 
-    async def _called_async(self) -> Any:
+    def _called_async(self) -> Awaitable[Any]:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
         kwargs = self.source.arguments(self.step.bindings, self)
-        if self.source.wrappers:
-            return await self._wrappers(kwargs).around_async(lambda: self._awaited_body(fn(**kwargs)))
-        return await self._awaited_body(fn(**kwargs))
-
-    async def _awaited_body(self, body: Any) -> Any:
-        if not hasattr(body, "send"):
-            return await body
-        try:
-            first = body.send(None)
-        except StopIteration as stop:
-            # Most short bodies wait for nothing, and are over already.
-            return stop.value
-        self._rest = Rest(body, first)
-        return await self._rest
+        if not self.source.wrappers:
+            return fn(**kwargs)  # type: ignore[no-any-return]  # an async body
+        return self._wrappers(kwargs).around_async(lambda: fn(**kwargs))
 
     def _wrappers(self, kwargs: Mapping[str, Any]) -> Wrappers:
         self.call = Call(kwargs, self.number)

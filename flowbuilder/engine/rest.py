@@ -1,33 +1,35 @@
-"""Rest: what is left of a coroutine after its first wait, awaited so that it can be left behind."""
+"""Rest: what is left of a coroutine after its first wait, awaited with context variables of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
+from contextvars import Context
 from functools import partial
 from typing import Any
-
-from flowbuilder.errors import StepCancelledError
 
 
 class Rest:
     """Awaits a coroutine from its first wait on.
 
-    A body that catches its own cancellation and goes on would hold its worker for ever. Once
+    What it sets of its context variables stays with it, so the loop task that awaits it can await another one
+    after it. A body that catches its own cancellation and goes on would hold that loop task for ever: once
     ``is_left`` is set, whatever the event loop delivers next ends the waiting without it.
 
     Args:
         body: the coroutine.
         first: what its first ``send`` gave.
+        variables: its context variables.
     """
 
-    __slots__ = ("_body", "_first", "is_left")
+    __slots__ = ("_body", "_first", "_variables", "is_left")
 
-    def __init__(self, body: Coroutine[Any, Any, Any], first: Any) -> None:
+    def __init__(self, body: Coroutine[Any, Any, Any], first: Any, variables: Context) -> None:
         self._body = body
         self._first = first
+        self._variables = variables
         self.is_left = False
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[Any, Any, None]:
         wanted = self._first
         while True:
             try:
@@ -37,11 +39,11 @@ class Rest:
                 resume = partial(self._body.throw, error)
             if self.is_left:
                 _keep(self._body)
-                raise StepCancelledError("the body was left behind")
+                return
             try:
-                wanted = resume()
-            except StopIteration as stop:
-                return stop.value
+                wanted = self._variables.run(resume)
+            except StopIteration:
+                return
 
 
 def _keep(body: object) -> None:

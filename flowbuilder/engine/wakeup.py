@@ -56,12 +56,13 @@ def call_soon() -> Callable[[Callable[[], None]], object]:
 
 
 def cancelling() -> Callable[[], int]:
-    """Return what tells how often the loop task that runs was cancelled by other means than a scope."""
+    """Return what tells how often the loop task that runs here was cancelled by other means than a scope."""
     if sniffio.current_async_library() == "trio":
         return int  # trio has scopes only
     import asyncio
 
-    return lambda: task.cancelling() if (task := asyncio.current_task()) else 0
+    task = asyncio.current_task()
+    return task.cancelling if task else int
 
 
 def without_loop(variables: Context) -> Context:
