@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 import anyio
 import pluggy
@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.definitions import WorkflowDefinition
-from flowbuilder.declare.validate import checked_amounts, checked_count
+from flowbuilder.declare.validate import checked_amounts, checked_at_once, checked_count
 from flowbuilder.declare.words import checked_priority
 from flowbuilder.declared import Registry
 from flowbuilder.engine.activity import Activity
@@ -71,7 +71,8 @@ class WorkflowScheduler:
     gives it a thread of its own. Leaving waits for every run; leaving by an error cancels them.
 
     Args:
-        max_concurrency: how many steps run at once, over all runs; None for the lanes' own limits.
+        max_concurrency: how many steps run at once, over all runs; None for the lanes' own limits; "auto" for a
+            number from 1 to 64 that is found by measuring.
         resources: how much there is of each named resource that workflows and steps may need.
         policy: the order in which waiting steps start: "priority", "fifo", "fair", "shortest",
             "critical-path", one that a plugin brings, or a ``Policy``.
@@ -82,7 +83,7 @@ class WorkflowScheduler:
 
     def __init__(
         self,
-        max_concurrency: int | None = None,
+        max_concurrency: int | Literal["auto"] | None = None,
         *,
         resources: Mapping[str, int] | None = None,
         policy: str | Policy = "priority",
@@ -95,7 +96,7 @@ class WorkflowScheduler:
         )
         self._factories = factories(self._host)
         self._limits = Limits(
-            checked_count("max_concurrency=", max_concurrency, MOST_AT_ONCE),
+            checked_at_once(max_concurrency, MOST_AT_ONCE),
             checked_amounts("resources=", resources) or {},
             _policy(policy, self._host),
             checked_count("max_failures=", max_failures, 10_000_000),
@@ -106,6 +107,11 @@ class WorkflowScheduler:
         self._thread: LoopThread
         self._loop_thread = 0
         self._started = 0.0
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether how many steps run at once is found by measuring."""
+        return self._limits.max_concurrency == "auto"
 
     # Being there.
 

@@ -24,7 +24,8 @@ class SchedulerStats:
     """Counts of runs, and how the steps of all of them fared.
 
     ``steps_started`` counts attempts, items one by one; ``throughput`` is those in a second;
-    ``mean_wait`` and ``longest_wait`` are the seconds from ready to started.
+    ``mean_wait`` and ``longest_wait`` are the seconds from ready to started. ``max_concurrency`` is
+    how many steps may run at once, now; None where only the lanes' own limits hold.
     """
 
     submitted: int
@@ -37,6 +38,7 @@ class SchedulerStats:
     mean_wait: float
     longest_wait: float
     resources: Mapping[str, ResourceUse]
+    max_concurrency: int | None = None
 
 
 def stats_of(counts: Counts, seconds: float) -> SchedulerStats:
@@ -58,4 +60,5 @@ def stats_of(counts: Counts, seconds: float) -> SchedulerStats:
                 for name, limit in counts.resources.items()
             }
         ),
+        max_concurrency=counts.limit,
     )

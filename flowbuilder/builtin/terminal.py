@@ -95,6 +95,8 @@ class Report:
         backend = config.options.get("backend")
         self._terminal.print(f"flowbuilder {__version__}, python {python}{f', {backend}' if backend else ''}")
         self._terminal.print(f"root: {shown(config.root, 500)}")
+        if config.options.get("max_concurrency") == "auto":
+            self._terminal.print("at once: auto, from 1 to 64 steps, by what is measured")
         plugins = [_named(name, plugin) for name, plugin in config.plugins.list_name_plugin() if plugin is not None]
         others = [name for name in plugins if name]
         if others:

@@ -19,6 +19,8 @@ MOST = 10_000_000
 class Count(click.types.IntParamType):
     """A whole number from 1."""
 
+    also = ""  # what else may be given
+
     def __init__(self, most: int = MOST) -> None:
         self._most = most
 
@@ -27,9 +29,18 @@ class Count(click.types.IntParamType):
         text = str(value)
         # Digits are counted first: Python refuses to read a number of thousands of them.
         if not text.isdecimal() or len(text) > len(str(self._most)) or not 1 <= int(text) <= self._most:
-            known = "; 'auto' is not supported yet" if text == "auto" else ""
-            self.fail(f"{text!r} is no whole number from 1 to {self._most}{known}", param, ctx)
+            self.fail(f"{text!r} is no whole number from 1 to {self._most}{self.also}", param, ctx)
         return int(text)
+
+
+class AtOnce(Count):
+    """How many steps run at once: a whole number from 1, or "auto"."""
+
+    also = ", nor 'auto'"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or "auto"."""
+        return value if value == "auto" else super().convert(value, param, ctx)
 
 
 class Seconds(click.types.FloatParamType):
@@ -129,9 +140,9 @@ def limiting() -> list[click.Parameter]:
         click.Option(["--all"], is_flag=True, help="Run every workflow that is found."),
         click.Option(
             ["-n", "--max-concurrency"],
-            type=Count(MOST_AT_ONCE),
+            type=AtOnce(MOST_AT_ONCE),
             metavar="N",
-            help="Steps at once, over all workflows, 1 to 1024.",
+            help="Steps at once, over all workflows, 1 to 1024; auto finds a good number by measuring, 1 to 64.",
         ),
         resource_option(),
         click.Option(

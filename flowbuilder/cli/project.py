@@ -23,6 +23,7 @@ from typing import Any
 
 import click
 
+from flowbuilder.cli.options import AtOnce
 from flowbuilder.declare.validate import MOST_OF_A_RESOURCE, RESOURCE_NAME
 from flowbuilder.errors import SettingsError, did_you_mean, listed, shown, shown_value
 
@@ -127,6 +128,8 @@ class Project:
 
 def _kinds_of(param: click.Parameter) -> tuple[tuple[type, ...], str]:
     """Return the TOML types that a parameter takes, and words for them."""
+    if isinstance(param.type, AtOnce):
+        return (int, str), 'a whole number, or "auto"'
     if getattr(param, "count", False) or isinstance(param.type, click.types.IntParamType):
         return (int,), "a whole number"
     if getattr(param, "is_flag", False):

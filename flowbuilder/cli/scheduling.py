@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from flowbuilder.cli.session import Session
 from flowbuilder.declare.config import ParallelConfig
@@ -53,19 +53,23 @@ def _own(plan: Plan) -> ParallelConfig:
     return plan.workflow.config or ParallelConfig()
 
 
-def _most_at_once(plans: Sequence[Plan], work: Session) -> int | None:
+def _most_at_once(plans: Sequence[Plan], work: Session) -> int | Literal["auto"] | None:
     """Return how many steps run at once, over all runs.
 
     ``-n`` holds for all of them together. That of ``pyproject.toml`` does too, but is no tighter
     than what a workflow says for itself. Without either they have what their workflows add up to,
-    where each says how much.
+    where each says how much. What is "auto" for one of them is so for all.
     """
-    given: int | None = work.settings.options["max_concurrency"]
+    given: int | Literal["auto"] | None = work.settings.options["max_concurrency"]
     own = [_own(plan).max_concurrency for plan in plans]
-    said = [most for most in own if most is not None]
+    if "max_concurrency" in work.typed:
+        return given
+    if given == "auto" or "auto" in own:
+        return "auto"
+    said = [most for most in own if isinstance(most, int)]
     if given is None:
         return sum(said) if len(said) == len(own) else None
-    return given if "max_concurrency" in work.typed else max([given, *said])
+    return max([given, *said])
 
 
 def _most_failures(work: Session) -> int | None:

@@ -7,7 +7,13 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Literal, Self
 
-from flowbuilder.declare.validate import checked_amounts, checked_count, checked_number, checked_timeout
+from flowbuilder.declare.validate import (
+    checked_amounts,
+    checked_at_once,
+    checked_count,
+    checked_number,
+    checked_timeout,
+)
 from flowbuilder.errors import DefinitionError, Where, shown_value
 
 MOST_AT_ONCE = 100_000
@@ -18,7 +24,8 @@ class ParallelConfig:
     """The limits of a run; frozen, each ``with_…`` gives a new one.
 
     Attributes:
-        max_concurrency: steps that run at once, all lanes together; None for the lanes' own limits.
+        max_concurrency: steps that run at once, all lanes together; None for the lanes' own limits; "auto" for a
+            number from 1 to 64 that is found by measuring.
         step_timeout: seconds for each attempt of a step that sets no ``timeout`` of its own.
         fail_fast: the first failure starts nothing new and cancels what runs.
         max_failures: the same after this many failed steps.
@@ -29,7 +36,7 @@ class ParallelConfig:
         grace: seconds that running steps get to end after a cancellation.
     """
 
-    max_concurrency: int | None = None
+    max_concurrency: int | Literal["auto"] | None = None
     step_timeout: float | None = None
     fail_fast: bool = False
     max_failures: int | None = None
@@ -39,7 +46,7 @@ class ParallelConfig:
     grace: float = 10.0
 
     def __post_init__(self) -> None:
-        checked_count("max_concurrency=", self.max_concurrency, MOST_AT_ONCE)
+        checked_at_once(self.max_concurrency, MOST_AT_ONCE)
         checked_count("batch_size=", self.batch_size, 10_000_000)
         checked_count("max_failures=", self.max_failures, 10_000_000)
         object.__setattr__(self, "step_timeout", checked_timeout(self.step_timeout, word="step_timeout="))
@@ -62,7 +69,7 @@ class ParallelConfig:
         """How many failed steps stop the run, or None if none do."""
         return 1 if self.fail_fast else self.max_failures
 
-    def with_max_concurrency(self, n: int | None) -> Self:
+    def with_max_concurrency(self, n: int | Literal["auto"] | None) -> Self:
         """Return this config with at most ``n`` steps at once."""
         return replace(self, max_concurrency=n)
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Literal
 
 from flowbuilder.errors import BIDI_CONTROLS, DefinitionError, Where, shown_value
 
@@ -126,6 +127,17 @@ def checked_count(word: str, value: object, most: int, where: Where | None = Non
             f"{word} takes a whole number", where=where, got=shown_value(value), allowed=f"1 to {most}, or None"
         )
     return value
+
+
+def checked_at_once(value: object, most: int) -> int | Literal["auto"] | None:
+    """Return how many steps run at once: a whole number from 1 to ``most``, "auto", or None."""
+    if value == "auto":
+        return "auto"
+    try:
+        return checked_count("max_concurrency=", value, most)
+    except DefinitionError as error:
+        error.allowed = f'1 to {most}, "auto", or None'
+        raise
 
 
 def checked_tags(tags: object, where: Where | None = None) -> tuple[str, ...]:

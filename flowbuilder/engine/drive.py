@@ -32,7 +32,10 @@ from flowbuilder.results import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts:
-    """What a driver and its engine have counted; ``ended`` counts runs by status, ``starts`` units."""
+    """What a driver and its engine have counted; ``ended`` counts runs by status, ``starts`` units.
+
+    ``limit`` is how many units may run at once, now.
+    """
 
     submitted: int
     running: int
@@ -41,6 +44,7 @@ class Counts:
     waited: float
     longest_wait: float
     resources: Mapping[str, Limit]
+    limit: int | None
 
 
 class Driver:
@@ -97,9 +101,9 @@ class Driver:
         self._submitted += 1
         if variables is None:
             variables = copy_context()
-        of_all, own = self._engine.admission.limit, info.config.max_concurrency
+        of_all, own = self._engine.most_at_once, info.config.max_concurrency
         # A limit that is no tighter than the one of all runs needs no counting.
-        limit = own if own is not None and (of_all is None or own < of_all) else None
+        limit = own if isinstance(own, int) and (of_all is None or own < of_all) else None
         forecast = forecast_of(info.plan, self._history.durations(info.workflow)) if self._looks_ahead else None
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit, forecast=forecast)
         conduct = Conduct(self._engine, info, share, without_loop(variables), self._wakeup.call_soon)
@@ -137,6 +141,7 @@ class Driver:
                 waited=admission.waited,
                 longest_wait=admission.longest_wait,
                 resources=self._engine.resources,
+                limit=admission.limit,
             )
 
     async def _see_through(self, conduct: Conduct) -> None:

@@ -6,13 +6,15 @@ the lock.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pluggy
 
+from flowbuilder.engine.adaptive import MOST, Adaptive
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.holders import Holders
@@ -29,7 +31,7 @@ from flowbuilder.engine.timers import Timers
 class Limits(NamedTuple):
     """What all runs of an engine share: slots, resources by name, the order of starting, failures allowed."""
 
-    max_concurrency: int | None
+    max_concurrency: int | Literal["auto"] | None
     resources: Mapping[str, int]
     policy: Policy
     max_failures: int | None = None
@@ -57,7 +59,11 @@ class Engine:
     ) -> None:
         self.lock = NappingLock()
         self.notify = notify
-        self.admission = Admission(limits.policy, limits.max_concurrency, time.monotonic)
+        self._adaptive = Adaptive((os.cpu_count() or 1) + 4) if limits.max_concurrency == "auto" else None
+        # What the limit of all runs may come to; the admission has what it is now.
+        self.most_at_once = MOST if limits.max_concurrency == "auto" else limits.max_concurrency
+        now = self._adaptive.limit if self._adaptive else self.most_at_once
+        self.admission = Admission(limits.policy, now, time.monotonic)
         self.resources = pool_of(limits.resources, time.monotonic)
         self.relay = Relay(host, self._drained)
         # As pluggy calls them: the last registered first, which is the outermost.
@@ -73,7 +79,6 @@ class Engine:
         self._numbers: dict[str, int] = {}
         # Lanes that were woken and have not asked for an attempt since.
         self._woken: set[int] = set()
-        self._max_concurrency = limits.max_concurrency
         self._failures_left = limits.max_failures
         self.stop_all: Callable[[], None] = lambda: None
 
@@ -83,7 +88,9 @@ class Engine:
         """Return the number of an executor's lane, which is started when first asked for; on the loop only."""
         number = self._numbers.get(executor)
         if number is None:
-            lane: Lane = self._factories[executor](self._max_concurrency)
+            # A limit that is found by measuring may need more threads than there are else, but not more processes.
+            is_open = self._adaptive is None or executor == "thread"
+            lane: Lane = self._factories[executor](self.most_at_once if is_open else None)
             with self.lock:
                 number = self._numbers[executor] = self.admission.add_lane(lane.limit)
                 self.facts[number] = LaneFacts(executor, lane.enforces_timeouts)
@@ -125,6 +132,9 @@ class Engine:
 
     def _settle(self, attempt: Attempt) -> None:
         run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
+        if self._adaptive is not None and attempt.phase == "body" and not attempt.passed:
+            self._adaptive.ended(attempt.started, time.monotonic(), self.admission.held)
+            self.admission.limit = self._adaptive.limit
         run.settle(attempt)
         if run.wants_attention:
             self.attend(run.attend)
@@ -211,7 +221,7 @@ class Engine:
             return
         self._failures_left -= 1
         if self._failures_left == 0:
-            self.admission.limit = 0
+            self._adaptive, self.admission.limit = None, 0
             self.attend(self.stop_all)
 
     # Time.

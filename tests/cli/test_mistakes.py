@@ -30,20 +30,19 @@ HELP = "\n  hint: flowbuilder run --help"
         (["run", "-k", "a and ("], "the expression of -k ends too early (column 8)\n  got: a and (⟨here⟩"),
         (
             ["run", "-n", "0"],
-            "Invalid value for '-n' / '--max-concurrency': '0' is no whole number from 1 to 1024" + HELP,
+            "Invalid value for '-n' / '--max-concurrency': '0' is no whole number from 1 to 1024, nor 'auto'" + HELP,
         ),
         (
             ["run", "-n", "1025"],
-            "Invalid value for '-n' / '--max-concurrency': '1025' is no whole number from 1 to 1024" + HELP,
+            "Invalid value for '-n' / '--max-concurrency': '1025' is no whole number from 1 to 1024, nor 'auto'" + HELP,
         ),
         (
             ["run", "-n", "-1"],
-            "Invalid value for '-n' / '--max-concurrency': '-1' is no whole number from 1 to 1024" + HELP,
+            "Invalid value for '-n' / '--max-concurrency': '-1' is no whole number from 1 to 1024, nor 'auto'" + HELP,
         ),
         (
-            ["run", "-n", "auto"],
-            "Invalid value for '-n' / '--max-concurrency': 'auto' is no whole number from 1 to 1024;"
-            " 'auto' is not supported yet" + HELP,
+            ["run", "-n", "all"],
+            "Invalid value for '-n' / '--max-concurrency': 'all' is no whole number from 1 to 1024, nor 'auto'" + HELP,
         ),
         (["run", "--maxfail", "9" * 5000], None),
         (

@@ -45,11 +45,11 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("max-concurrency = '3'", "max-concurrency takes a whole number ({}:2)\n  got: '3'"),
-        ("max-concurrency = true", "max-concurrency takes a whole number ({}:2)\n  got: True"),
+        ("max-concurrency = [3]", 'max-concurrency takes a whole number, or "auto" ({}:2)\n  got: [3]'),
+        ("max-concurrency = true", 'max-concurrency takes a whole number, or "auto" ({}:2)\n  got: True'),
         (
             "max-concurrency = 0",
-            "max-concurrency cannot be used ({}:2)\n  got: '0' is no whole number from 1 to 1024",
+            "max-concurrency cannot be used ({}:2)\n  got: '0' is no whole number from 1 to 1024, nor 'auto'",
         ),
         ("fail-fast = 1", "fail-fast takes true or false ({}:2)\n  got: 1"),
         ("step-timeout = nan", "step-timeout cannot be used ({}:2)\n  got: nan is no number of seconds above 0"),

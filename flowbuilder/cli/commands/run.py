@@ -82,6 +82,7 @@ def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:
     with stopped_by_signals(stop, work.settings.terminal):
         anyio.run(see_through, backend=work.settings.options["backend"])
     _say_not_run("interrupted" if stop.reason else "stopped by a failure", results, work)
+    _say_what_was_found(scheduler, work)
     return bool(stop.reason)
 
 
@@ -106,6 +107,13 @@ def _say_not_run(why: str, results: Results, work: Session) -> None:
     idle = [one.workflow for one in cancelled if all(step.started_at is None for step in one.steps.values())]
     if idle and len(results) > 1:
         work.settings.terminal.print(f"{why}; not run: {listed(idle)}", style="yellow")
+
+
+def _say_what_was_found(scheduler: WorkflowScheduler, work: Session) -> None:
+    """Say what ``max_concurrency="auto"`` came to."""
+    if scheduler.is_adaptive and not work.settings.options["quiet"]:
+        found = scheduler.stats().max_concurrency
+        work.settings.terminal.print(f"-n auto came to {found} at once", style="dim")
 
 
 def exit_code(results: Results, *, is_interrupted: bool, is_strict: bool) -> int:
