@@ -272,6 +272,15 @@ class WorkerDiedError(Exception):
     """The worker process of a step ended before the step did: killed, exited or crashed."""
 
 
+class UnhandledCaseError(Exception):
+    """The value that a ``switch`` of a ``FlowBuilder`` goes by is none of its cases, and it has no default."""
+
+    def __init__(self, name: str, value: str, cases: Sequence[str]) -> None:
+        self.name = name
+        self.cases = tuple(cases)
+        super().__init__(f"{shown(name)} was {value}, and the cases are {listed(cases)}; add one, or a default=")
+
+
 class StepSkippedError(Exception):
     """Raised by ``StepResult.value`` of a skipped step, naming the reason."""
 

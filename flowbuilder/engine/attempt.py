@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from flowbuilder.declare.retry import NO_RETRY
 from flowbuilder.declare.signature import default_of
+from flowbuilder.declare.switch import Unwanted
 from flowbuilder.declare.until import Until
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
@@ -56,7 +57,7 @@ class DeadlinePassedError(Exception):
 class Attempt:
     """One try of one unit, from ``take`` to ``done``.
 
-    ``status`` is None until it ended; ``passed`` says that its ``when`` was false, which only an
+    ``status`` is None until it ended; ``passed`` says why its ``when`` was false, which only an
     attempt that ``is_conditional`` asks. ``wants_more`` says that its ``until`` does not hold yet.
     ``number`` counts from 1, through all rounds of a step with ``until``; ``earlier`` are the attempts of those
     before ``round``. ``overdue`` is set by the run when the deadline of a body that cannot
@@ -73,7 +74,7 @@ class Attempt:
     is_conditional = False
     has_begun = True
     is_worth_another = False
-    passed = False
+    passed = ""
     until: Until | None = None
     round = 1
     earlier = 0
@@ -233,8 +234,9 @@ class Attempt:
         return self._begun(await _awaited(predicate(**self._arguments_beside(self.step.when))))
 
     def _begun(self, wanted: Any) -> Any:
-        self.passed = not wanted
-        if wanted:
+        if not wanted:
+            self.passed = wanted.reason if isinstance(wanted, Unwanted) else "its when was false"
+        else:
             if self.source.is_over(self):
                 raise StepCancelledError(f"{self.info.name} was cancelled")
             self.has_begun = True

@@ -46,7 +46,7 @@ class Ending:
             elif attempt.phase == "expand":
                 self._expand(attempt)
             elif attempt.passed:
-                self._pass(attempt.unit)
+                self._pass(attempt)
             elif attempt.wants_more:
                 self._repeat(attempt)
             else:
@@ -58,10 +58,10 @@ class Ending:
         is_over = attempt.deadline is not None and time.monotonic() > attempt.deadline
         return is_over and not attempt.is_untimed
 
-    def _pass(self, unit: int) -> None:
-        self._records.skip(unit, "its when was false")
-        self._tell_skip(unit)
-        self._schedule.skip(unit)
+    def _pass(self, attempt: Attempt) -> None:
+        self._records.skip(attempt.unit, attempt.passed)
+        self._tell_skip(attempt.unit)
+        self._schedule.skip(attempt.unit)
 
     def _succeed(self, attempt: Attempt) -> None:
         self._records.ended(attempt)

@@ -63,7 +63,7 @@ class Binder:
             PlanError: when what has its name cannot be requested.
         """
         known, requester, name = self._known, self._requester, parameter.name
-        wired = requester.needs.get(name) if isinstance(requester, StepDefinition) and fn is requester.fn else None
+        wired = requester.needs.get(name) if isinstance(requester, StepDefinition) else None
         member = self._member
         found = known.scope.find(name, member) if wired is None else known.scope.step(wired, member)
         if found is not None:

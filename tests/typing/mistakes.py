@@ -35,6 +35,8 @@ def made() -> None:
     ParallelConfig().with_max_concurrency("four")  # type: ignore[arg-type]  # a number
     FlowBuilder("etl").step(rows, retrys=2)  # type: ignore[call-arg]  # retries=
     FlowBuilder("etl").step("rows")  # type: ignore[arg-type]  # a function
+    FlowBuilder("etl").step_if(True, rows)  # type: ignore[arg-type]  # a function or a step
+    FlowBuilder("etl").switch(rows, [rows])  # type: ignore[arg-type]  # {value: step}
 
 
 def wants(result: StepResult[int]) -> str:
