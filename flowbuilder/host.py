@@ -8,10 +8,9 @@ import os
 import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
 
@@ -37,8 +36,7 @@ class PluginWarning(UserWarning):
     """A plugin that is installed cannot be used; the run goes on without it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginInfo:
+class PluginInfo(NamedTuple):
     """What ``flowbuilder plugins`` shows of a plugin."""
 
     name: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 import anyio
 import pluggy
@@ -19,7 +19,6 @@ from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declare.validate import checked_amounts, checked_at_once, checked_count
 from flowbuilder.declare.words import checked_priority
 from flowbuilder.declared import Registry
-from flowbuilder.engine.activity import Activity
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
@@ -46,7 +45,10 @@ from flowbuilder.runner import (
     refuse_unknown,
     run_info,
 )
-from flowbuilder.stats import SchedulerStats, stats_of
+
+if TYPE_CHECKING:
+    from flowbuilder.engine.activity import Activity
+    from flowbuilder.stats import SchedulerStats
 
 R = TypeVar("R")
 MOST_AT_ONCE = 100_000
@@ -254,6 +256,8 @@ class WorkflowScheduler:
 
     def stats(self) -> SchedulerStats:
         """Return counts of runs and steps, how long steps waited, and how resources are used."""
+        from flowbuilder.stats import stats_of
+
         return stats_of(self._entered().counts(), time.monotonic() - self._started)
 
 

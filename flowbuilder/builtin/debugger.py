@@ -10,8 +10,6 @@ from types import TracebackType
 import click
 
 from flowbuilder import Call, RunInfo, Settings, StepInfo, Terminal, hookimpl
-from flowbuilder.builtin.failures import Failure, print_failure
-from flowbuilder.builtin.tracebacks import traceback_of_user
 from flowbuilder.errors import StepCancelledError, shown
 
 OF_WORKER = '(its frames ended with its worker process; in a thread, without executor="process", they would stay)'
@@ -69,6 +67,9 @@ class Debugger:
 
     def _opened(self, error: BaseException, run: RunInfo, step: StepInfo, call: Call) -> bool:
         """Show a failure and let the user look at it; return whether all is to end."""
+        from flowbuilder.builtin.failures import Failure, print_failure
+        from flowbuilder.builtin.tracebacks import traceback_of_user
+
         name = f"{shown(run.workflow)} › {shown(step.name)}"
         title = f"{name}, attempt {call.attempt}" if call.attempt > 1 else name
         self._terminal.print()

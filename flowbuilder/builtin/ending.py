@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbuilder import RunResult, Status, Terminal
-from flowbuilder.builtin.failures import strays
+from flowbuilder.builtin.strays import strays
 from flowbuilder.builtin.wording import counted, in_seconds
 from flowbuilder.errors import listed, shown, shown_value
 

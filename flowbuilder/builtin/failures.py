@@ -11,6 +11,7 @@ from typing import Any
 
 from flowbuilder import Plan, RunResult, Section, Status, StepResult, Terminal
 from flowbuilder.builtin.arguments import arguments_of
+from flowbuilder.builtin.strays import strays
 from flowbuilder.builtin.tracebacks import Line, error_lines
 from flowbuilder.builtin.wording import reason_of
 from flowbuilder.errors import shown
@@ -56,12 +57,6 @@ def failures_of(result: RunResult[Any], plan: Plan | None = None, prefix: str = 
                 )
     for error in strays(result):
         yield Failure(title=f"{prefix}after the steps", step="", error=error)
-
-
-def strays(result: RunResult[Any]) -> list[BaseException]:
-    """Return the errors that belong to no step, such as those of a provider's tear-down."""
-    known = {id(one.error) for step in result.steps.values() for one in (step, *(step.items or ()))}
-    return [error for error in result.errors if id(error) not in known]
 
 
 def _title(step: StepResult[Any]) -> str:

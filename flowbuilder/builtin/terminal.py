@@ -12,7 +12,6 @@ import click
 from flowbuilder import Plan, RunInfo, RunResult, Settings, Status, StepInfo, StepResult, Terminal, hookimpl
 from flowbuilder.builtin.capture import NAME as CAPTURE
 from flowbuilder.builtin.ending import print_ending
-from flowbuilder.builtin.failures import print_failures
 from flowbuilder.builtin.lines import Lines
 from flowbuilder.builtin.overview import print_overview
 from flowbuilder.builtin.painter import Painter
@@ -233,7 +232,10 @@ class Report:
     def flowbuilder_summary(self, terminal: Terminal, results: Sequence[RunResult[Any]]) -> Generator[None, Any, Any]:
         """Print failures first and counts last, with what other plugins have to say between them."""
         self._stop_painting()
-        print_failures(terminal, results, self._plans, is_bounded=self._level < VERBOSE)
+        if any(result.errors for result in results):
+            from flowbuilder.builtin.failures import print_failures  # which loads what shows tracebacks
+
+            print_failures(terminal, results, self._plans, is_bounded=self._level < VERBOSE)
         try:
             return (yield)
         finally:

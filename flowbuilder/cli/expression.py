@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flowbuilder.errors import SettingsError, shown, shown_value
 
@@ -19,8 +19,7 @@ Matches = Callable[[str], bool]
 Expression = Callable[[Matches], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     text: str
     column: int
 

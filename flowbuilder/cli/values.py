@@ -11,8 +11,8 @@ from typing import Any
 from flowbuilder.cli.project import Project
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, did_you_mean, listed, shown, shown_value
-from flowbuilder.plan.convert import Given, Text
-from flowbuilder.plan.params import environment_params, read_params_file, unfolded
+from flowbuilder.plan.environment import environment_params
+from flowbuilder.plan.given import Given, Text, given, unfolded
 from flowbuilder.plan.plan import Plan
 
 
@@ -70,6 +70,8 @@ def gather(options: Mapping[str, Any], project: Project, *, files_are_typed: boo
     folder = Path() if files_are_typed else project.root
     files: dict[str, Any] = {}
     for file in options["params_files"]:
+        from flowbuilder.plan.params import read_params_file  # which loads a reader of JSON
+
         files.update(unfolded(read_params_file(folder / file)))
     typed = {**(files if files_are_typed else {}), **_of_words(options["param"])}
     of_project = {**({} if files_are_typed else files), **_of_table(project)}
@@ -91,8 +93,4 @@ def _of_words(words: Iterable[str]) -> dict[str, Text]:
 
 
 def _of_table(project: Project) -> dict[str, Any]:
-    table = {
-        name: (Text if isinstance(value, str) else Given)(value, "pyproject.toml")
-        for name, value in project.params.items()
-    }
-    return unfolded(table)
+    return unfolded({name: given(value, "pyproject.toml") for name, value in project.params.items()})

@@ -8,12 +8,12 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio
 import pluggy
 from anyio.abc import TaskGroup
 
-from flowbuilder.engine.activity import Activity, activities
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.context import install_log_records
@@ -28,6 +28,9 @@ from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wakeup import Wakeup, without_loop
 from flowbuilder.engine.watchdog import Watchdog
 from flowbuilder.results import Status
+
+if TYPE_CHECKING:
+    from flowbuilder.engine.activity import Activity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,6 +129,8 @@ class Driver:
 
     def activities(self) -> list[Activity]:
         """Return what each run is at, in the order of submission; from any thread."""
+        from flowbuilder.engine.activity import activities  # only a scheduler that is looked at needs it
+
         with self._engine.lock:
             return activities(self._engine, list(self._conducts))
 

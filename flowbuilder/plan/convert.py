@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from flowbuilder.errors import InputError, Where, error_line, is_secret, shown, shown_value
+from flowbuilder.errors import InputError, Where, error_line, shown, shown_value
 from flowbuilder.plan.annotations import (
     ARRAYS,
     TABLES,
@@ -22,25 +21,10 @@ from flowbuilder.plan.annotations import (
     type_name,
 )
 from flowbuilder.plan.fits import NUMERIC, fits
+from flowbuilder.plan.given import Given, Text, holds_secret, shown_given
 from flowbuilder.plan.scalars import NOTHING, Unfit, is_scalar, refuse_surrogates, scalar
 from flowbuilder.plan.strictjson import JsonError, strict_json, too_large
 from flowbuilder.plan.structured import is_pydantic, model_of_data, model_of_text, record_of
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A value given as text; ``origin`` says where, as in "-P"."""
-
-    text: str
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A JSON-shaped value of a file, to be converted where the annotation asks for more than JSON has."""
-
-    value: object
-    origin: str
 
 
 def converted(name: str, value: object, annotation: object, where: Where | None) -> object:
@@ -59,9 +43,9 @@ def converted(name: str, value: object, annotation: object, where: Where | None)
             return from_data(value.value, annotation)
         return _checked(value, annotation)
     except Unfit as error:
-        raise _refusal(name, value, annotation, where, error) from (None if _is_secret(name, annotation) else error)
+        raise _refusal(name, value, annotation, where, error) from (None if holds_secret(name, annotation) else error)
     except Exception as error:  # classes of the user's run here: an enum's _missing_, __post_init__, validators
-        secret = _is_secret(name, annotation)
+        secret = holds_secret(name, annotation)
         unfit = Unfit("" if secret else shown(error_line(error)))
         raise _refusal(name, value, annotation, where, unfit) from (None if secret else error)
 
@@ -72,23 +56,12 @@ def _refusal(name: str, value: object, note: object, where: Where | None, unfit:
     verb = "cannot be read as" if outside else "must be"
     return InputError(
         f"the input {shown_value(name)} {verb} {type_name(note)}"
-        + (f": {unfit.problem}" if unfit.problem and not _is_secret(name, note) else ""),
+        + (f": {unfit.problem}" if unfit.problem and not holds_secret(name, note) else ""),
         where=where,
         got=f"{shown_given(name, value, note)} ({shown(source)})",
         allowed=expected(note) if outside else "",
         hint=unfit.hint,
     )
-
-
-def shown_given(name: str, value: object, note: object = None) -> str:
-    """Return what was given for an input, fit for a message; a secret is never shown."""
-    if _is_secret(name, note):
-        return "(hidden)"
-    return shown_value(value.text if isinstance(value, Text) else value.value if isinstance(value, Given) else value)
-
-
-def _is_secret(name: str, note: object) -> bool:
-    return is_secret(name) or "Secret" in type_name(note)
 
 
 def from_text(text: str, note: Any) -> Any:

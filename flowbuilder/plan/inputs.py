@@ -9,8 +9,8 @@ from flowbuilder.declare.signature import default_of
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, Where, did_you_mean, listed, nearest, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
-from flowbuilder.plan.convert import Given, Text, converted, shown_given
 from flowbuilder.plan.fits import is_listed
+from flowbuilder.plan.given import Given, Text, shown_given
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.pieces import PlannedInput
 
@@ -179,6 +179,8 @@ def _also(name: str, requests: Iterable[Request]) -> tuple[str, ...]:
 
 def _value(name: str, given: Any, typed: Typed) -> Any:
     """Return what was given for an input as its type asks for it."""
+    from flowbuilder.plan.convert import converted  # which loads readers of many types
+
     note, request = typed
     where = request.where
     if isinstance(note, str):

@@ -1,63 +1,20 @@
-"""Params: values for inputs, read from files and from the environment."""
+"""Params: values for inputs, read from files."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from flowbuilder.errors import InputError, shown, shown_value
-from flowbuilder.plan.convert import Given, Text
+from flowbuilder.plan.given import given
 from flowbuilder.plan.strictjson import MOST_BYTES, MOST_DEPTH, JsonError, strict_json
 
-PREFIX = "FLOWBUILDER_PARAM_"
 FORMATS = "a .json or .toml file"
 TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-
-
-def environment_params(environ: Mapping[str, str]) -> dict[str, Text]:
-    """Return the values of ``FLOWBUILDER_PARAM_NAME`` variables by input name, which is in small letters.
-
-    Two underscores may stand for the point of a qualified name: ``FLOWBUILDER_PARAM_SALES__PATH``
-    is for ``sales__path`` and for ``sales.path``.
-
-    Raises:
-        InputError: when two variables differ only in capital letters and disagree.
-    """
-    found: dict[str, Text] = {}
-    for variable in sorted(environ):
-        name = variable.removeprefix(PREFIX).lower()
-        if not variable.startswith(PREFIX) or not name:
-            continue
-        value = Text(environ[variable], "environment")
-        if found.setdefault(name, value) != value:
-            raise InputError(
-                f"two environment variables give the input {shown_value(name)} different values",
-                got=shown(variable),
-                hint=f"keep one: {shown(PREFIX + name.upper())}",
-            )
-    return {name.replace("__", "."): value for name, value in found.items()} | found
-
-
-def unfolded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values with those inside tables beside them under qualified names: ``sales.path``.
-
-    Whether a table is the value of an input or is meant for a sub-workflow is seen when a plan is made.
-    """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found[name] = value
-        if isinstance(value, Given) and isinstance(value.value, dict):
-            inner = {f"{name}.{key}": _given(one, value.origin) for key, one in value.value.items()}
-            found |= unfolded(inner)
-    return found
-
-
-def _given(value: Any, origin: str) -> Text | Given:
-    return Text(value, origin) if isinstance(value, str) else Given(value, origin)
 
 
 def read_params_file(path: Path) -> dict[str, object]:
@@ -81,7 +38,7 @@ def read_params_file(path: Path) -> dict[str, object]:
     if not isinstance(data, dict):
         raise _refused(path, "the file holds no table of names and values", hint='write {"name": value}')
     origin = f"--params {path.name}"
-    return {name: _given(value, origin) for name, value in data.items()}
+    return {name: given(value, origin) for name, value in data.items()}
 
 
 def _refused(path: Path, what: str, place: tuple[int, int] | None = None, hint: str = "") -> InputError:

@@ -9,7 +9,7 @@ from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.declare.until import Until
 from flowbuilder.errors import shown
 from flowbuilder.plan.annotations import type_name
-from flowbuilder.plan.convert import shown_given
+from flowbuilder.plan.given import shown_given
 from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedProvider, PlannedStep
 
 # What a function beside the body is given of the attempt itself.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from flowbuilder import Registry, RunResult, Section, Status, StepResult, run
-from flowbuilder.builtin.junitxml import document
+from flowbuilder.builtin.junit_document import document
 from flowbuilder.testing import FlowTester
 
 

@@ -20,7 +20,8 @@ import pydantic
 import pytest
 
 from flowbuilder.errors import InputError
-from flowbuilder.plan.convert import Text, converted
+from flowbuilder.plan.convert import converted
+from flowbuilder.plan.given import Text
 
 T = TypeVar("T")
 

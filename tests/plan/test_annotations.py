@@ -17,7 +17,7 @@ import pytest
 from typing_extensions import TypeAliasType
 
 from flowbuilder.plan.annotations import Annotations, bare, field_names
-from flowbuilder.plan.convert import Text
+from flowbuilder.plan.given import Text
 from tests.plan.samples import Client, Colour, Machine, Model, Part, Point, Wheel, refused
 
 

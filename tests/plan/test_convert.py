@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from flowbuilder.errors import InputError, Where
-from flowbuilder.plan.convert import Given, Text, converted
+from flowbuilder.plan.convert import converted
+from flowbuilder.plan.given import Given, Text
 from tests.plan.samples import (
     Checked,
     Client,

@@ -13,7 +13,7 @@ from flowbuilder import FlowBuilder, Registry
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.errors import InputError, PlanError
 from flowbuilder.plan.build import PlanOptions
-from flowbuilder.plan.convert import Given, Text
+from flowbuilder.plan.given import Given, Text
 from flowbuilder.plan.pieces import PlannedInput
 
 if TYPE_CHECKING:

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from flowbuilder.errors import InputError
-from flowbuilder.plan.convert import Given, Text, converted
-from flowbuilder.plan.params import environment_params, read_params_file
+from flowbuilder.plan.convert import converted
+from flowbuilder.plan.environment import environment_params
+from flowbuilder.plan.given import Given, Text
+from flowbuilder.plan.params import read_params_file
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

@@ -12,7 +12,7 @@ from hypothesis import assume, given, strategies as st
 from flowbuilder import Context, FlowBuilder, Registry, StepResult, Until
 from flowbuilder.errors import FlowBuilderError
 from flowbuilder.plan.build import PlanOptions
-from flowbuilder.plan.convert import Text
+from flowbuilder.plan.given import Text
 from flowbuilder.plan.plan import Plan
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from flowbuilder.plan.convert import Text
+from flowbuilder.plan.given import Text
 from flowbuilder.plan.strictjson import JsonError, strict_json
 from tests.plan.samples import read, refused
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from flowbuilder.plan.convert import Text
+from flowbuilder.plan.given import Text
 from tests.plan.samples import Checked, Client, Machine, Model, Part, Point, Wheel, read, refused
 
 

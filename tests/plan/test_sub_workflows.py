@@ -10,7 +10,7 @@ import pytest
 from flowbuilder import FlowBuilder, ParallelConfig, Registry
 from flowbuilder.errors import CycleError, FlowBuilderError, InputError, PlanError
 from flowbuilder.plan.build import PlanOptions
-from flowbuilder.plan.convert import Text
+from flowbuilder.plan.given import Text
 from flowbuilder.plan.pieces import Kind
 from flowbuilder.plan.plan import Plan
 from tests.conftest import Collect
