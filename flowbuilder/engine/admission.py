@@ -57,6 +57,11 @@ class Admission:
 
     # Starting.
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether any unit waits that is not known to need more than there is."""
+        return any(self._heads) or self._reserver is not None
+
     def startable(self, lane: int) -> bool:
         """Return whether ``take(lane)`` would give a unit."""
         return self._startable(lane) is not None
@@ -70,9 +75,13 @@ class Admission:
         if line is None:
             return None
         key, _, share, unit, _, since = line.pop()
-        self.hold(lane, line.needs)
+        self.hold(line)
         if self._slots_for[lane]:
-            self._count(self._clock() - since)
+            waited = self._clock() - since
+            self.starts += 1
+            self.waited += waited
+            if waited > self.longest_wait:
+                self.longest_wait = waited
         self.policy.started(key)
         self._list_again(line)
         if line.needs:
@@ -81,23 +90,15 @@ class Admission:
             self._age()
         return share, unit
 
-    def _count(self, waited: float) -> None:
-        self.starts += 1
-        self.waited += waited
-        self.longest_wait = max(self.longest_wait, waited)
-
     def _startable(self, lane: int) -> Line | None:
-        if not self._has_slot(lane):
+        if self._held_in[lane] >= self._lane_limits[lane]:
+            return None
+        if self.limit is None:
+            return self._best(lane)
+        if self.held >= self.limit and self._slots_for[lane]:
             return None
         line = self._best(lane)
-        if line is None or (self.limit is not None and self._better_elsewhere(lane, line)):
-            return None
-        return line
-
-    def _has_slot(self, lane: int) -> bool:
-        if self._held_in[lane] >= self._lane_limits[lane]:
-            return False
-        return self.limit is None or self.held < self.limit or not self._slots_for[lane]
+        return None if line is None or self._better_elsewhere(lane, line) else line
 
     def _best(self, lane: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""
@@ -152,11 +153,11 @@ class Admission:
         else:
             heapreplace(heads, (head, line))
 
-    def hold(self, lane: int, needs: Needs) -> None:
-        """Count a slot and what goes with it as held, whether or not there is one."""
-        self.held += self._slots_for[lane]
-        self._held_in[lane] += 1
-        for limit, amount in needs:
+    def hold(self, line: Line) -> None:
+        """Count a slot and what goes with it as held by a unit of a line, whether or not there is one."""
+        self.held += self._slots_for[line.lane]
+        self._held_in[line.lane] += 1
+        for limit, amount in line.needs:
             limit.change(amount)
 
     # Waiting for limits.
@@ -229,11 +230,11 @@ class Admission:
             found = self._lines[lane, needs] = Line(lane, needs)
         return found
 
-    def release(self, lane: int, needs: Needs) -> None:
-        """Take back a slot and what was held with it."""
-        self.held -= self._slots_for[lane]
-        self._held_in[lane] -= 1
-        for limit, amount in needs:
+    def release(self, line: Line) -> None:
+        """Take back a slot and what was held with it by a unit of a line."""
+        self.held -= self._slots_for[line.lane]
+        self._held_in[line.lane] -= 1
+        for limit, amount in line.needs:
             limit.change(-amount)
             self._wake(limit)
 

@@ -254,8 +254,9 @@ class Attempt:
         return rescue(**self._arguments_beside(self.step.on_error))
 
     def _called(self, invoke: Invoke | None) -> Any:
-        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        kwargs = self.source.arguments(self.step.bindings, self)
+        step = self.step
+        fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # a planned step has a function
+        kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
         if not self.source.wrappers:
             return invoke(fn, kwargs) if invoke else fn(**kwargs)
         return self._wrappers(kwargs).around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
@@ -266,8 +267,9 @@ class Attempt:
         raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
 
     def _called_async(self) -> Awaitable[Any]:
-        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
-        kwargs = self.source.arguments(self.step.bindings, self)
+        step = self.step
+        fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # as above
+        kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
         if not self.source.wrappers:
             return fn(**kwargs)  # type: ignore[no-any-return]  # an async body
         return self._wrappers(kwargs).around_async(lambda: fn(**kwargs))

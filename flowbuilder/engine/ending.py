@@ -17,10 +17,16 @@ _BY_ITSELF = (Status.SUCCESS, Status.FAILED)
 
 
 class Ending:
-    """Records each end, tells the hooks and the schedule; all of it under the engine's lock."""
+    """Records each end, tells the hooks and the schedule; all of it under the engine's lock.
 
-    def __init__(self, state: RunState) -> None:
+    Args:
+        state: the state of the run.
+        attend: what the loop is to call when it has to act.
+    """
+
+    def __init__(self, state: RunState, attend: Callable[[], None]) -> None:
         self._state = state
+        self._attend = attend
         self._info = state.info
         self._schedule = state.schedule
         self._records = state.records
@@ -30,18 +36,15 @@ class Ending:
 
     def settle(self, attempt: Attempt) -> None:
         """Settle an attempt that has ended; its outcome is on it."""
-        if attempt.is_untimed:
+        if attempt.call is not None and attempt.is_untimed:
             self._state.was_untimed = True
         if attempt.overdue:
             self._body_ended(attempt)
         else:
             del self._state.current[attempt.unit]
-            # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
-            if attempt.status in _BY_ITSELF and self._is_late(attempt):
-                attempt.timed_out()
-            if attempt.status is Status.CANCELLED and not attempt.has_begun:
-                self._schedule.drop(attempt.unit)
-            elif attempt.status is not Status.SUCCESS:
+            if attempt.deadline is not None:
+                self._look_at_clock(attempt, attempt.deadline)
+            if attempt.status is not Status.SUCCESS:
                 self._settle_failure(attempt)
             elif attempt.phase == "expand":
                 self._expand(attempt)
@@ -53,10 +56,19 @@ class Ending:
                 self._succeed(attempt)
         if self._schedule.news:
             self.digest()
+        if not self._schedule.live or self._state.cancel_bodies:
+            self._look_around()
 
-    def _is_late(self, attempt: Attempt) -> bool:
-        is_over = attempt.deadline is not None and time.monotonic() > attempt.deadline
-        return is_over and not attempt.is_untimed
+    def _look_at_clock(self, attempt: Attempt, deadline: float) -> None:
+        # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
+        if attempt.status in _BY_ITSELF and time.monotonic() > deadline and not attempt.is_untimed:
+            attempt.timed_out()
+
+    def _look_around(self) -> None:
+        """Call the loop where it has to act: bodies are to be cancelled, all has ended, or nothing can go on."""
+        state, schedule = self._state, self._schedule
+        if state.cancel_bodies or schedule.ended or (state.overdue and schedule.starved):
+            state.shared.attend(self._attend)
 
     def _pass(self, attempt: Attempt) -> None:
         self._records.skip(attempt.unit, attempt.passed)
@@ -70,6 +82,9 @@ class Ending:
         self._schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
+        if attempt.status is Status.CANCELLED and not attempt.has_begun:
+            self._schedule.drop(attempt.unit)
+            return
         if attempt.phase == "expand":
             self._tell_map(attempt.unit)
         definition = attempt.step.definition
@@ -179,6 +194,7 @@ class Ending:
         late.timed_out(f"; {reason}")
         self._settle_failure(late, held=True)
         self.digest()
+        self._look_around()
 
     def abandon_running(self, reason: str) -> None:
         """Give up on every body that still runs, noting the ``reason``."""

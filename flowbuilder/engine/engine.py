@@ -121,7 +121,10 @@ class Engine:
     def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
         """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
         with self.lock:
-            self._settle(attempt)
+            run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
+            if self._adaptive is not None:
+                self._adapt(self._adaptive, attempt)
+            run.settle(attempt)
             following = self._next(lane) if lane is not None else None
             if lane is not None and following is None:
                 self._woken.discard(lane)
@@ -130,14 +133,10 @@ class Engine:
             self._wake(wake)
         return following
 
-    def _settle(self, attempt: Attempt) -> None:
-        run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
-        if self._adaptive is not None and attempt.phase == "body" and not attempt.passed:
-            self._adaptive.ended(attempt.started, time.monotonic(), self.admission.held)
-            self.admission.limit = self._adaptive.limit
-        run.settle(attempt)
-        if run.wants_attention:
-            self.attend(run.attend)
+    def _adapt(self, adaptive: Adaptive, attempt: Attempt) -> None:
+        if attempt.phase == "body" and not attempt.passed:
+            adaptive.ended(attempt.started, time.monotonic(), self.admission.held)
+            self.admission.limit = adaptive.limit
 
     def look(self, lane: int) -> None:
         """Wake a lane if it could start something."""
@@ -149,12 +148,8 @@ class Engine:
             self.lanes[lane].wake()
 
     def _next(self, lane: int) -> Attempt | None:
-        while self.prepared[lane]:
-            prepared = self.prepared[lane].popleft()
-            if not prepared.source.is_over(prepared):
-                return prepared
-            prepared.cancelled()
-            self._settle(prepared)
+        if self.prepared[lane] and (prepared := self._next_prepared(lane)) is not None:
+            return prepared
         if self.relay.is_behind:
             return None
         while (taken := self.admission.take(lane)) is not None:
@@ -164,6 +159,16 @@ class Engine:
                 return attempt
             self.to_prepare.append(attempt)
             self.notify()
+        return None
+
+    def _next_prepared(self, lane: int) -> Attempt | None:
+        while self.prepared[lane]:
+            prepared = self.prepared[lane].popleft()
+            run: Run = prepared.source  # type: ignore[assignment]  # as above
+            if not run.is_over(prepared):
+                return prepared
+            prepared.cancelled()
+            run.settle(prepared)
         return None
 
     # Waking.
@@ -193,7 +198,7 @@ class Engine:
         """Return the lanes that could start something, and are not about to look for it anyway."""
         if self.holders.waiting:
             self.holders.look()
-        if len(self._woken) == len(self.lanes):
+        if len(self._woken) == len(self.lanes) or not (self.admission.is_asked or any(self.prepared.values())):
             return ()
         found = [lane for lane in self.lanes if lane not in self._woken and self._has_work(lane)]
         self._woken.update(found)

@@ -31,7 +31,7 @@ class Holders:
     def wait(self, share: Share, needs: Needs, granted: Callable[[], None]) -> None:
         """Let a run wait for all it holds; the loop calls ``granted`` when it has it."""
         self.waiting[share] = granted
-        share.add(0, self._lane, 0, needs)
+        share.add(0, 0, share.line(self._lane, needs))
         self.look()
 
     def give_up(self, share: Share) -> bool:
@@ -43,7 +43,7 @@ class Holders:
 
     def release(self, share: Share, needs: Needs) -> None:
         """Give back what a run held."""
-        share.release(self._lane, needs)
+        self._admission.release(share.line(self._lane, needs))
 
     def look(self) -> None:
         """Grant what may be granted now."""

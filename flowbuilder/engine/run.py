@@ -29,7 +29,7 @@ class Run:
         self.info_of = state.records.info_of
         self.arguments = state.values.arguments
         self.items_of = state.values.items_of
-        self._ending = Ending(state)
+        self._ending = Ending(state, attend)
         self.settle = self._ending.settle
         self._steps = state.info.plan.steps
         self._wanted: set[int] = set()
@@ -47,14 +47,6 @@ class Run:
         return attempt.overdue or self.state.is_stopping
 
     # What the engine says; under the lock.
-
-    @property
-    def wants_attention(self) -> bool:
-        """Whether the loop has to act: bodies are to be cancelled, all has ended, or nothing can go on."""
-        schedule = self.schedule
-        if schedule.live:
-            return self.state.cancel_bodies
-        return self.state.cancel_bodies or schedule.ended or schedule.starved
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
@@ -92,19 +84,14 @@ class Run:
         if self.state.shared.facts[lane].enforces_timeouts:
             # Behind the lane's own limit stands this one, for bodies that swallow their cancellation.
             late = attempt.deadline + self.info.config.grace
-            self.state.shared.at(late, lambda: self._overran(attempt, "it ignored its cancellation"))
+            self.state.shared.at(late, lambda: self._ending.overran(attempt, "it ignored its cancellation"))
         else:
-            self.state.shared.at(attempt.deadline, lambda: self._overran(attempt, "its thread is still running"))
+            self.state.shared.at(attempt.deadline, lambda: self._ending.overran(attempt, "its thread is still running"))
 
     def _check_providers(self, attempt: Attempt) -> None:
         if not self.stand(attempt):
             attempt.remark = "overran while its providers were set up"
-            self._overran(attempt, "its providers were still being set up")
-
-    def _overran(self, attempt: Attempt, reason: str) -> None:
-        self._ending.overran(attempt, reason)
-        if self.wants_attention:
-            self.state.shared.attend(self.attend)
+            self._ending.overran(attempt, "its providers were still being set up")
 
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up."""

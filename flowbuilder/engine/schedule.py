@@ -13,13 +13,15 @@ from collections.abc import Iterable, Sequence
 from flowbuilder.engine.barriers import Barriers
 from flowbuilder.engine.entries import News, State, Wiring
 from flowbuilder.engine.items import Items
-from flowbuilder.engine.limits import NO_NEEDS, Needs
+from flowbuilder.engine.limits import NO_NEEDS, Line, Needs
 from flowbuilder.engine.share import Share
 from flowbuilder.plan.edges import Edge
 
 PENDING, READY, RUNNING, WAITING, EXPANDED, SUCCESS, FAILED, PASSED, SKIPPED = map(int, State)
 SOFT, ANY, ITEMS = int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
 _STOPPING = (FAILED, SKIPPED)  # what keeps all below from running
+
+End = tuple[int, int, int]  # a unit, its state, and the unit that caused it
 
 
 class Schedule:
@@ -58,8 +60,8 @@ class Schedule:
         self._state = [PENDING] * count
         self._edges = edges
         self._waits_for = list(edges.waits)
-        self._lane = list(wiring.lanes)
         self._needs = wiring.needs
+        self._lines = _lines(wiring, share)
         self._count = count
         self._cause: dict[int, int] = {}
         self._held_waits: set[int] = set()
@@ -102,11 +104,11 @@ class Schedule:
 
     def lane(self, unit: int) -> int:
         """Return the lane a unit runs in."""
-        return self._lane[self.step(unit)]
+        return self._lines[self.step(unit)].lane
 
     def needs(self, unit: int) -> Needs:
         """Return what a unit needs beside its slot."""
-        return self._needs.get(self.step(unit), NO_NEEDS) if self._needs else NO_NEEDS
+        return self._needs.get(self.step(unit), NO_NEEDS)
 
     # What a driver says.
 
@@ -167,12 +169,12 @@ class Schedule:
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
         self.running += 1
-        self.share.hold(self.lane(unit), self.needs(unit))
+        self.share.slots.hold(self._lines[self.step(unit)])
 
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self.running -= 1
-        self.share.release(self.lane(unit), self.needs(unit))
+        self.share.slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
 
     def expand(self, unit: int, count: int) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -228,11 +230,11 @@ class Schedule:
     def _make_ready(self, unit: int) -> None:
         if self.stopped:
             return
-        step = self.step(unit)
+        step = unit if unit < self._count else self.items.parent(unit)
         if self._barriers and unit == step and self._barriers.hold(unit):
             return
         self._state[unit] = READY
-        self.share.add(unit, self._lane[step], step, self.needs(unit))
+        self.share.add(unit, step, self._lines[step])
 
     def _place_item(self, item: int, sources: Iterable[int]) -> None:
         for source in sources:
@@ -281,50 +283,58 @@ class Schedule:
             if state == SKIPPED or (state == PASSED and cause != unit):
                 self._cause[unit] = cause
                 self.news.append(News("skip", unit, cause))
-            for coded in self._below(unit):
-                below, edge = coded >> 2, coded & 3
-                if self._state[below] != PENDING or (edge == ITEMS and unit in self.items):
-                    continue
-                if state in _STOPPING and edge != ANY:
-                    ends.append((below, SKIPPED, cause))
-                elif self._is_decided(below, edge, state, cause):
-                    ends.append((below, PASSED, self._passing[below]))
-            if unit < self._count:
-                self._step_ended(unit)
-            else:
+            self._tell_below(unit, state, cause, ends)
+            if unit >= self._count:
                 self._item_ended(unit, state, ends)
+                continue
+            self.left -= 1
+            if self._barriers is not None:
+                self._end_in_batch(unit, self._barriers)
 
-    def _is_decided(self, below: int, edge: int, state: int, cause: int) -> bool:
-        """Tell a unit that one above it has ended and it may still run; return whether all above passes it over."""
-        if state == PASSED and edge != SOFT and edge != ANY:
-            # Decided when all above it is known: a failure among that would weigh more.
-            self._passing.setdefault(below, cause)
-        self._waits_for[below] -= 1
-        if self._waits_for[below]:
-            return False
-        if below in self._passing:
-            return True
-        self._make_ready(below)
-        return False
+    def _tell_below(self, unit: int, state: int, cause: int, ends: list[End]) -> None:
+        """Tell the units that wait for one how it ended; those that this ends as well are added to ``ends``."""
+        states, waits_for = self._state, self._waits_for
+        for coded in self._below(unit):
+            below, edge = coded >> 2, coded & 3
+            if states[below] != PENDING or (edge == ITEMS and unit in self.items):
+                continue
+            if state in _STOPPING and edge != ANY:
+                ends.append((below, SKIPPED, cause))
+                continue
+            if state == PASSED and edge != SOFT and edge != ANY:
+                # Decided when all above it is known: a failure among that would weigh more.
+                self._passing.setdefault(below, cause)
+            waits_for[below] -= 1
+            if waits_for[below]:
+                continue
+            if below in self._passing:
+                ends.append((below, PASSED, self._passing[below]))
+            else:
+                self._make_ready(below)
 
-    def _item_ended(self, item: int, state: int, ends: list[tuple[int, int, int]]) -> None:
+    def _item_ended(self, item: int, state: int, ends: list[End]) -> None:
         """Count an item of a mapped step, which ends with its last one."""
         parent = self.items.parent(item)
         if self.items.end(parent, broken=state in _STOPPING):
             self.news.append(News("end", parent))
             ends.append((parent, SUCCESS if self.items.is_whole(parent) else FAILED, parent))
 
-    def _step_ended(self, unit: int) -> None:
-        self.left -= 1
-        if self._barriers is None:
-            return
-        self._barriers.end(unit)
-        while self._barriers.finished:
-            self.news.append(News("batch_finish", self._barriers.current))
-            held = self._barriers.advance()
+    def _end_in_batch(self, step: int, barriers: Barriers) -> None:
+        barriers.end(step)
+        while barriers.finished:
+            self.news.append(News("batch_finish", barriers.current))
+            held = barriers.advance()
             if held is None:
                 return
-            self.news.append(News("batch_start", self._barriers.current))
-            for step in held:
-                if self._state[step] == PENDING:
-                    self._make_ready(step)
+            self.news.append(News("batch_start", barriers.current))
+            for one in held:
+                if self._state[one] == PENDING:
+                    self._make_ready(one)
+
+
+def _lines(wiring: Wiring, share: Share) -> list[Line]:
+    """Return where each step waits for what it needs to start."""
+    if wiring.needs:
+        return [share.line(lane, wiring.needs.get(unit, NO_NEEDS)) for unit, lane in enumerate(wiring.lanes)]
+    lines = {lane: share.line(lane) for lane in set(wiring.lanes)}
+    return [lines[lane] for lane in wiring.lanes]

@@ -17,7 +17,7 @@ class Forecast(NamedTuple):
 
 
 class Share:
-    """The units of one run that wait for slots, hold them and give them back.
+    """The units of one run that wait for slots; ``slots`` is where they wait, hold them and give them back.
 
     Args:
         admission: what grants them.
@@ -27,7 +27,7 @@ class Share:
         forecast: how long its steps take; without one each counts as one.
     """
 
-    __slots__ = ("_admission", "_asks", "_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority")
+    __slots__ = ("_asks", "_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority", "slots")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Share:
         self.priority = priority
         self.owner: Any = None
         self.is_closed = False
-        self._admission = admission
+        self.slots = admission
         self._own = ((Limit("max_concurrency", limit), 1),) if limit is not None else NO_NEEDS
         self._forecast = forecast
         # One run alone is first in, first out, and that costs nothing.
@@ -55,28 +55,24 @@ class Share:
         one = self._forecast
         return Forecast((sum(one.expected),), (max(one.remaining),)) if one and one.expected else None
 
-    def add(self, unit: int, lane: int, step: int, needs: Needs = NO_NEEDS) -> None:
-        """Let a unit of a step wait for a slot of a lane, and for what it needs."""
+    def line(self, lane: int, needs: Needs = NO_NEEDS) -> Line:
+        """Return where units of this run wait for a slot of a lane, and for what they need."""
         line = self._lines.get((lane, needs))
         if line is None:
-            line = self._lines[lane, needs] = self._admission.line(lane, self._own + needs)
-        self._admission.enqueue(self, line, unit, self._key(step) if self._asks else 0)
+            line = self._lines[lane, needs] = self.slots.line(lane, self._own + needs)
+        return line
+
+    def add(self, unit: int, step: int, line: Line) -> None:
+        """Let a unit of a step wait in a line."""
+        self.slots.enqueue(self, line, unit, self._key(step) if self._asks else 0)
 
     def _key(self, step: int) -> Any:
         forecast = self._forecast
         expected, remaining = (forecast.expected[step], forecast.remaining[step]) if forecast else (1.0, 1.0)
-        waiting = Waiting(self.number, self.priority, self._admission.starts, expected, remaining)
-        return self._admission.policy.key(waiting)
-
-    def hold(self, lane: int, needs: Needs = NO_NEEDS) -> None:
-        """Count one more slot as held, whether or not there is one."""
-        self._admission.hold(lane, self._own + needs if needs else self._own)
-
-    def release(self, lane: int, needs: Needs = NO_NEEDS) -> None:
-        """Give a slot back."""
-        self._admission.release(lane, self._own + needs if needs else self._own)
+        waiting = Waiting(self.number, self.priority, self.slots.starts, expected, remaining)
+        return self.slots.policy.key(waiting)
 
     def close(self) -> None:
         """Let nothing of this run start any more."""
         self.is_closed = True
-        self._admission.close(list(self._lines.values()))
+        self.slots.close(list(self._lines.values()))

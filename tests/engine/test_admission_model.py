@@ -82,7 +82,7 @@ class Play:
         self.number += 1
         lane, needs = self.random.randrange(len(self.model.lane_limits)), self.needs()
         order = self.admission._order
-        share.add(self.number, lane, 0, needs)
+        share.add(self.number, 0, share.line(lane, needs))
         line = self.admission.line(lane, self.own[share] + needs)
         entry = next(one for one in line if one[3] == self.number)
         self.model.waiting[share, self.number] = (entry[0], order, lane, self.own[share] + needs)
@@ -111,7 +111,7 @@ class Play:
             return
         unit = self.random.choice(list(self.model.running))
         lane, needs = self.model.running.pop(unit)
-        unit[0].release(lane, needs[len(self.own[unit[0]]) :])
+        self.admission.release(unit[0].line(lane, needs[len(self.own[unit[0]]) :]))
 
     def close(self) -> None:
         share = self.random.choice(self.shares)
@@ -154,11 +154,11 @@ def test_a_large_request_is_not_starved_by_small_ones(policy: str) -> None:
     pool = pool_of({"db": 4})
     share = Share(admission, 1, priority=5)
     patient = Share(admission, 2, priority=-5)
-    patient.add(0, lane, 0, ((pool["db"], 4),))
+    patient.add(0, 0, patient.line(lane, ((pool["db"], 4),)))
     one = ((pool["db"], 1),)
     waited, running = 0, 0
     for unit in range(1, 20_000):
-        share.add(unit, lane, 0, one)
+        share.add(unit, 0, share.line(lane, one))
         while (taken := admission.take(lane)) is not None:
             if taken[0] is patient:
                 assert pool["db"].held == 4
@@ -167,7 +167,7 @@ def test_a_large_request_is_not_starved_by_small_ones(policy: str) -> None:
                 return
             waited, running = waited + 1, running + 1
         if running:
-            share.release(lane, one)
+            admission.release(share.line(lane, one))
             running -= 1
     raise AssertionError("it starved")
 
@@ -189,7 +189,7 @@ def test_a_decision_costs_no_more_when_ten_times_as_many_wait() -> None:
             return blocker(self, is_reserver=is_reserver)
 
         for unit, one in enumerate(needs):
-            share.add(unit, lane, 0, one)
+            share.add(unit, 0, share.line(lane, one))
         running: list[int] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("flowbuilder.engine.limits.Line.blocker", counted)
@@ -198,6 +198,6 @@ def test_a_decision_costs_no_more_when_ten_times_as_many_wait() -> None:
                     running.append(taken[1])
                 if not running:
                     return looks
-                share.release(lane, needs[running.pop(0)])
+                admission.release(share.line(lane, needs[running.pop(0)]))
 
     assert steps(10_000) <= 15 * steps(1_000)

@@ -118,7 +118,7 @@ class Simulation:
             # A share of its own: it does not count as one of the run's steps.
             run.holding = Share(self.admission, run.share.number, priority=run.share.priority)
             run.holding.owner = run
-            run.holding.add(0, self._gate, 0, _needs(run.graph.holds, self.pool))
+            run.holding.add(0, 0, run.holding.line(self._gate, _needs(run.graph.holds, self.pool)))
         else:
             self._begin(run, self.pool)
 
@@ -162,7 +162,7 @@ class Simulation:
         run.running.remove(unit)
         run.schedule.succeed(unit)
         if run.schedule.ended and run.holding:
-            run.holding.release(self._gate, _needs(run.graph.holds or {}, self.pool))
+            self.admission.release(run.holding.line(self._gate, _needs(run.graph.holds or {}, self.pool)))
 
 
 def _needs(amounts: Amounts, pool: dict[str, Limit]) -> Needs:

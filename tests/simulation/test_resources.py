@@ -113,7 +113,7 @@ def test_a_reservation_lets_the_requests_that_it_stops_rest() -> None:
     share = Share(admission, 1)
 
     def start(unit: int, *needs: tuple[object, int]) -> None:
-        share.add(unit, lane, 0, needs)  # type: ignore[arg-type]
+        share.add(unit, 0, share.line(lane, needs))  # type: ignore[arg-type]
 
     start(0, (gpu, 1))
     assert admission.take(lane) == (share, 0)
@@ -121,7 +121,7 @@ def test_a_reservation_lets_the_requests_that_it_stops_rest() -> None:
     for unit in range(2, PATIENCE + 4):
         start(unit)
         assert admission.take(lane) == (share, unit)
-        share.release(lane)
+        admission.release(share.line(lane))
     assert db.reserved == net.reserved == 2
 
     start(1000, (db, 2), (net, 1))
@@ -129,5 +129,5 @@ def test_a_reservation_lets_the_requests_that_it_stops_rest() -> None:
 
     # Each is stopped by what is reserved of one, and has something of the other to pass on.
     assert admission.take(lane) is None
-    share.release(lane, ((gpu, 1),))
+    admission.release(share.line(lane, ((gpu, 1),)))
     assert admission.take(lane) == (share, 1)

@@ -72,6 +72,13 @@ class LoopLane:
             self._spare = False
             if self._asked:
                 self._notify()
+        del self._scopes[attempt]
+        if scope.cancel_called:
+            # Before it came to it.
+            attempt.cancelled()
+            self._source.done(attempt)
+            self._source.look(self._number)
+            return
         # One scope serves all bodies of this worker that have no limit of their own.
         left = False
         try:
@@ -84,16 +91,11 @@ class LoopLane:
 
     async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> bool:
         """Execute one attempt after another; return whether the last was left behind."""
-        del self._scopes[attempt]
         turns, cancelled_by_itself = 0, cancelling()
         while True:
             rest = attempt.begin() if attempt.deadline is None else self._limited(attempt)
-            if rest is not None:
-                await self._finish(attempt, rest, scope)
-            is_fresh = not (attempt.is_left or scope.cancel_called)
-            if scope.cancel_called:
-                attempt.cancelled()
-            elif cancelled_by_itself():
+            is_fresh = rest is None or await self._finish(attempt, rest, scope)
+            if is_fresh and cancelled_by_itself():
                 is_fresh = False
                 with suppress(anyio.get_cancelled_exc_class()):
                     # A body cancelled its own loop task: what is still to be thrown is thrown here, and harms nobody.
@@ -108,8 +110,8 @@ class LoopLane:
                 return attempt.is_left
             attempt = following
 
-    async def _finish(self, attempt: Attempt, rest: Awaitable[None], scope: anyio.CancelScope) -> None:
-        """Await what is left of an attempt, which may be cancelled meanwhile."""
+    async def _finish(self, attempt: Attempt, rest: Awaitable[None], scope: anyio.CancelScope) -> bool:
+        """Await what is left of an attempt; return whether it was neither cancelled meanwhile nor left behind."""
         self._scopes[attempt] = scope
         try:
             await rest
@@ -119,6 +121,9 @@ class LoopLane:
                 raise
         finally:
             del self._scopes[attempt]
+        if scope.cancel_called:
+            attempt.cancelled()
+        return not (attempt.is_left or scope.cancel_called)
 
     async def _limited(self, attempt: Attempt) -> None:
         """Execute an attempt within its limit, whose scope has to be there before the body makes its own."""
