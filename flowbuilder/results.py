@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 
@@ -26,6 +28,7 @@ class Status(StrEnum):
 
 
 MOST_BITS = 4096  # an integer of more digits than Python writes would break the whole document
+OWN_FRAMES = str(Path(__file__).parent) + os.sep
 FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT})
 
 
@@ -244,11 +247,25 @@ def error_text(error: BaseException, limit: int = 65536) -> str:
 
 
 def formatted(error: BaseException) -> str:
-    """Return the traceback as text, whatever broken exceptions are in it."""
+    """Return the traceback as text, without FlowBuilder's own frames, whatever broken exceptions are in it."""
     try:
-        return "".join(traceback.format_exception(error))[:65536]
+        told = traceback.TracebackException.from_exception(error, compact=True)
+        _leave_out_own(told)
+        return "".join(told.format())[:65536]
     except Exception:  # formatting calls the user's __str__, and a traceback is only a help
         return f"<unprintable traceback of {type(error).__name__}>"
+
+
+def _leave_out_own(told: traceback.TracebackException) -> None:
+    """Take FlowBuilder's own frames from an error, its causes and what is in it; one that has no others has none."""
+    waiting, seen = [told], {id(told)}
+    while waiting:
+        one = waiting.pop()
+        frames = [frame for frame in one.stack or () if not frame.filename.startswith(OWN_FRAMES)]
+        one.stack = traceback.StackSummary.from_list(frames) if frames else None  # type: ignore[assignment]  # then no heading is written
+        beside = [also for also in (one.__cause__, one.__context__, *(one.exceptions or ())) if also is not None]
+        waiting += [also for also in beside if id(also) not in seen]
+        seen.update(map(id, beside))
 
 
 def _jsonable(value: Any, depth: int = 0) -> Any:

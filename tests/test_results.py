@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from flowbuilder import RunResult, Section, Status, StepResult
-from flowbuilder.errors import NotRunError, StepSkippedError
+from flowbuilder import FlowBuilder, RunResult, Section, Status, StepResult, run
+from flowbuilder.errors import NotRunError, StepSkippedError, StepTimeoutError
 from flowbuilder.results import error_dict, error_text, formatted
 
 
@@ -143,3 +143,23 @@ def test_a_traceback_that_cannot_be_formatted_is_named() -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert len(error_text(ValueError("x" * 10**6))) == 65536
+
+
+def test_a_traceback_has_the_frames_of_the_user_and_none_of_the_engine() -> None:
+    def inner() -> None:
+        raise KeyError("inner")
+
+    def body() -> None:
+        try:
+            inner()
+        except KeyError as error:
+            raise ExceptionGroup("both", [ValueError("outer")]) from error
+
+    (error,) = run(FlowBuilder("flow").step(body, name="body").build()).to_dict()["errors"]
+    assert f'File "{__file__}", line {inner.__code__.co_firstlineno + 1}, in inner' in error["traceback"]
+    assert "The above exception was the direct cause of the following exception" in error["traceback"]
+    assert "attempt.py" not in error["traceback"]
+
+
+def test_an_error_without_a_frame_of_the_user_has_no_heading() -> None:
+    assert formatted(StepTimeoutError("slow", 1.0)) == "flowbuilder.errors.StepTimeoutError: slow timed out after 1 s\n"

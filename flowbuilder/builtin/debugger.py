@@ -72,8 +72,10 @@ class Debugger:
 
         name = f"{shown(run.workflow)} › {shown(step.name)}"
         title = f"{name}, attempt {call.attempt}" if call.attempt > 1 else name
+        where = step.definition.where
+        failure = Failure(title=title, step=step.name, error=error, where=where, sections=call.sections)
         self._terminal.print()
-        print_failure(self._terminal, Failure(title=title, step=step.name, error=error, sections=call.sections))
+        print_failure(self._terminal, failure)
         frames = traceback_of_user(error)
         if frames is None:
             cause = type(error.__cause__).__name__

@@ -12,9 +12,9 @@ from typing import Any
 from flowbuilder import Plan, RunResult, Section, Status, StepResult, Terminal
 from flowbuilder.builtin.arguments import arguments_of
 from flowbuilder.builtin.strays import strays
-from flowbuilder.builtin.tracebacks import Line, error_lines
+from flowbuilder.builtin.tracebacks import Line, error_lines, has_frames, place_line
 from flowbuilder.builtin.wording import reason_of
-from flowbuilder.errors import shown
+from flowbuilder.errors import Where, shown
 from flowbuilder.terminal import ruled
 
 FAILED = (Status.FAILED, Status.TIMED_OUT)
@@ -32,12 +32,14 @@ LINE_LENGTH = 500
 class Failure:
     """Something that failed, its error and what it printed.
 
-    ``step`` is the step that it belongs to; ``arguments`` returns what an item of it was called with.
+    ``step`` is the step that it belongs to, ``where`` the place where that was written; ``arguments``
+    returns what an item of it was called with.
     """
 
     title: str
     step: str
     error: BaseException | None
+    where: Where | None = None
     sections: tuple[Section, ...] = ()
     arguments: Callable[[], Iterable[str]] = tuple
 
@@ -52,6 +54,7 @@ def failures_of(result: RunResult[Any], plan: Plan | None = None, prefix: str = 
                     title=prefix + _title(one),
                     step=f"{prefix}{step.name}",
                     error=one.error,
+                    where=plan.by_name[step.name].definition.where if plan and step.name in plan.by_name else None,
                     sections=one.sections,
                     arguments=partial(arguments_of, one.name, plan, result) if items and plan else tuple,
                 )
@@ -123,6 +126,8 @@ def _lines(failure: Failure, width: int, limit: int | None) -> Iterator[Line]:
     yield ruled(failure.title, width, "-"), "bold red"
     for text in failure.arguments():
         yield text, ""
+    if failure.error is not None and failure.where is not None and not has_frames(failure.error):
+        yield place_line(failure.where, failure.step.rpartition(" › ")[2])
     if failure.error is not None:
         lines = error_lines(failure.error)
         yield from islice(lines, limit)

@@ -35,7 +35,8 @@ def flowbuilder_configure(config: Settings) -> None:
     """Register the report, if it is wanted."""
     path = config.options.get("json_file") if config.command == "run" else None
     if path:
-        write = Stdout(config.terminal).write if path == "-" else ReportFile("--json", path).write
+        others = {"--junitxml": config.options.get("junitxml")}
+        write = Stdout(config.terminal).write if path == "-" else ReportFile("--json", path, others).write
         config.plugins.register(JsonReport(write), NAME)
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from flowbuilder.errors import SettingsError, error_line, shown
 
+NO_OTHERS: Mapping[str, str | None] = {}
+
 
 class ReportFile:
-    """Where ``option`` asked a report to be written.
+    """Where ``option`` asked a report to be written; ``others`` are the files of other options.
 
     Raises:
-        SettingsError: at once, before anything runs, when the file cannot be written.
+        SettingsError: at once, before anything runs, when the file cannot be written, or is another one's too.
     """
 
-    def __init__(self, option: str, path: str) -> None:
+    def __init__(self, option: str, path: str, others: Mapping[str, str | None] = NO_OTHERS) -> None:
         self._option = option
         self.path = Path(path)
         if path == "-":
             raise self._error("cannot be stdout", hint="name a file")
         try:
             self._check()
+            self._refuse_shared(others)
         except OSError as error:  # a name that is too long, a folder that is out of reach
             raise self._error(f"cannot be written: {shown(error_line(error))}") from error
 
@@ -34,6 +38,11 @@ class ReportFile:
         target = self.path if self._is_special else folder
         if not os.access(target, os.W_OK):
             raise self._error("cannot be written: permission denied")
+
+    def _refuse_shared(self, others: Mapping[str, str | None]) -> None:
+        for option, path in others.items():
+            if path and not self._is_special and Path(path).resolve() == self.path.resolve():
+                raise self._error(f"is that of {option} too", hint="give each a file of its own")
 
     @property
     def _is_special(self) -> bool:

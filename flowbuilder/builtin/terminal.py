@@ -72,6 +72,7 @@ class Report:
         self._painter: Painter | None = None
         self._alike: Counter[str] = Counter()
         self._named: set[int] = set()
+        self._warned: set[str] = set()
         self._plans: dict[str, Plan] = {}
 
     # Before the runs.
@@ -106,8 +107,12 @@ class Report:
 
     @hookimpl
     def flowbuilder_plan(self, plan: Plan) -> None:
-        """Count what will run."""
+        """Count what will run, and say what is doubtful about it."""
         self._rows.run_planned(plan)
+        for text in plan.warnings:
+            if self._level >= USUAL and text not in self._warned:
+                self._warned.add(text)
+                self._terminal.print(f"warning: {shown(text, 500)}", style="yellow")
 
     # While they run; all on the hook thread.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from flowbuilder.builtin.wording import message_of
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, shown, shown_value
+from flowbuilder.errors import StepCancelledError, StepTimeoutError, Where, shown, shown_value
 
 Line = tuple[str, str]  # text and style
 
@@ -147,6 +147,16 @@ def _frames(error: BaseException) -> Iterator[Line]:
             yield f"… {len(left_out):,} more frames …", "dim"
         if number not in left_out:
             yield from _frame(frame, is_last=number == len(frames) - 1)
+
+
+def has_frames(error: BaseException) -> bool:
+    """Return whether an error or one of its causes has a frame to show."""
+    return any(next(_frames(one), None) is not None for one, _ in _chain(error))
+
+
+def place_line(where: Where, name: str) -> Line:
+    """Return the line that says where a step is, which stands in the place of frames."""
+    return f"{shown(_near(where.file), LINE_LENGTH)}:{where.line} in {shown(name)}", "cyan"
 
 
 def traceback_of_user(error: BaseException) -> TracebackType | None:

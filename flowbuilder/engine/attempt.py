@@ -16,7 +16,7 @@ from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
 from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, UntilLimitError
+from flowbuilder.errors import StepCancelledError, StepTimeoutError, UntilLimitError, WorkerDiedError
 from flowbuilder.plan.plan import Binding, PlannedStep
 from flowbuilder.results import Section, Status
 
@@ -198,7 +198,13 @@ class Attempt:
             self._note(self.error)
 
     def _note(self, error: BaseException) -> None:
-        note = f"step {self.info.name}, attempt {self.number}, run {self.source.info.run_id}"
+        # What has no frame of the user's says where the step is.
+        place = (
+            f" ({self.info.definition.where})"
+            if isinstance(error, StepTimeoutError | UntilLimitError | WorkerDiedError)
+            else ""
+        )
+        note = f"step {self.info.name}{place}, attempt {self.number}, run {self.source.info.run_id}"
         notes = getattr(error, "__notes__", [])
         if isinstance(notes, list) and note not in notes:
             error.add_note(note)

@@ -109,8 +109,18 @@ def _listed(value: Any, binding: Binding) -> Sequence[Any]:
     has_order = hasattr(value, "__len__") and not isinstance(value, str | bytes | set | frozenset | dict)
     if has_order and hasattr(value, "__iter__"):
         return list(value)
-    hints: dict[Any, str] = {set: ": use sorted(…)", frozenset: ": use sorted(…)", dict: ": use list(….items())"}
     raise TypeError(
         f"each= maps {binding.parameter!r} over {binding.source or 'a value'!r}, which is no list"
-        f" but {type(value).__name__}{hints.get(type(value), '')}"
+        f" but {type(value).__name__}{_what_to_do(value)}"
     )
+
+
+def _what_to_do(value: Any) -> str:
+    if value is None:
+        return ": return a list, an empty one where there is nothing to map over"
+    if hasattr(value, "__next__"):
+        return ": use list(…), since how many items there are must be known"
+    if hasattr(value, "__anext__"):
+        return ": use [one async for one in …]"
+    hints: dict[Any, str] = {set: ": use sorted(…)", frozenset: ": use sorted(…)", dict: ": use list(….items())"}
+    return hints.get(type(value), "")

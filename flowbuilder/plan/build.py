@@ -105,6 +105,7 @@ class _Builder:
         inputs = known.inputs.finished(known.names)
         if not self._options.lenient:
             known.inputs.refuse_missing(inputs, known.scope.names)
+        known.warnings.extend(known.inputs.misspelt(inputs, known.scope.names, self._used))
         self._checks.steps(self._steps, inputs)
         return Plan(
             workflow=self._workflow,
@@ -113,6 +114,12 @@ class _Builder:
             providers=MappingProxyType(self._providers),
             warnings=tuple(dict.fromkeys(known.warnings)),
         )
+
+    def _used(self, member: Member) -> list[str]:
+        """Return the names of the definitions whose values a member has."""
+        planned = self._planned[member]
+        each = planned.each if isinstance(planned, PlannedStep) else ()
+        return [one.source.removeprefix(member.home.prefix) for one in (*planned.bindings, *each)]
 
     def _roots(self) -> list[Member]:
         body = self._known.homes.root.body

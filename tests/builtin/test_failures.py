@@ -10,6 +10,7 @@ from typing import Any
 from flowbuilder import FlowBuilder, Registry, RunResult, Section, Status, StepResult, Terminal, run
 from flowbuilder.builtin.failures import print_failures
 from flowbuilder.errors import StepCancelledError
+from flowbuilder.testing import FlowTester
 
 
 def failures(*results: RunResult[Any], is_bounded: bool = True) -> list[str]:
@@ -139,3 +140,25 @@ def test_of_a_line_that_was_written_over_the_last_state_is_shown() -> None:
     bar = Section("stderr", "10 %\r50 %\r100 %\r\nnext\r\n")
     lines = failures(failed(StepResult("load", Status.FAILED, error=ValueError("bad"), sections=(bar,))))
     assert lines[-3:] == ["  100 %", "  next", ""]
+
+
+def test_a_failure_without_a_frame_says_where_its_step_is(flowtester: FlowTester) -> None:
+    flowtester.write(
+        "flow_gone.py",
+        """
+        import os, time
+        from flowbuilder import step
+
+        @step(executor="process")
+        def killed(): os.kill(os.getpid(), 9)
+
+        @step(executor="process", timeout=0.2)
+        def slow(): time.sleep(20)
+        """,
+    )
+    outcome = flowtester.run("run", "--json", "out.json")
+
+    outcome.assert_lines("*- killed -*", "flow_gone.py:5 in killed", "the worker process was killed by SIGKILL*")
+    outcome.assert_lines("*- slow -*", "flow_gone.py:8 in slow", "slow timed out after 0.2 s")
+    place = f"step killed ({flowtester.path / 'flow_gone.py'}:5), attempt 1, run "
+    assert place in (flowtester.path / "out.json").read_text()

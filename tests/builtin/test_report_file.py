@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from flowbuilder.builtin.report_file import ReportFile
 from flowbuilder.errors import SettingsError
+from flowbuilder.testing import FlowTester
 
 
 def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -78,3 +81,26 @@ def test_a_name_that_is_just_short_enough_is_written_to(tmp_path: Path) -> None:
     ReportFile("--json", str(file)).write("new")
 
     assert file.read_text() == "new"
+
+
+def test_two_reports_do_not_share_a_file(flowtester: FlowTester) -> None:
+    flowtester.write("flow_one.py", "from flowbuilder import step\n@step\ndef one(): ...\n")
+    outcome = flowtester.run("run", "--json", "report", "--junitxml", "./report")
+
+    assert outcome.exit_code == 4
+    assert outcome.stderr == (
+        "error: the file of --json is that of --junitxml too\n  got: report\n  hint: give each a file of its own\n"
+    )
+    assert flowtester.run("run", "--json", "/dev/null", "--junitxml", "/dev/null", "-qq").exit_code == 0
+
+
+def test_a_report_that_cannot_be_printed_is_an_error(flowtester: FlowTester) -> None:
+    flowtester.write("flow_one.py", "from flowbuilder import step\n@step\ndef one(): ...\n")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "flowbuilder", "run"], cwd=flowtester.path, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False,
+        )  # fmt: skip
+
+    assert done.stderr == "error: the report cannot be written: OSError: [Errno 28] No space left on device\n"
+    assert done.returncode == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,10 @@ import pytest
 from flowbuilder import Context, FlowBuilder, Registry, Status, run
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
+
+
+async def _numbers() -> AsyncIterator[int]:
+    yield 1
 
 
 def test_results_keep_the_order_of_the_items_through_maps_of_maps(backend: Backend) -> None:
@@ -63,8 +67,9 @@ def test_a_step_may_return_any_ordered_collection_to_map_over(value: object, exp
         ("text", "str"),
         (b"bytes", "bytes"),
         (3, "int"),
-        (None, "NoneType"),
-        (iter([1]), "list_iterator"),
+        (None, "NoneType: return a list, an empty one where there is nothing to map over"),
+        (iter([1]), "list_iterator: use list(…), since how many items there are must be known"),
+        (_numbers(), "async_generator: use [one async for one in …]"),
         ({1}, "set: use sorted(…)"),
         ({"a": 1}, "dict: use list(….items())"),
     ],

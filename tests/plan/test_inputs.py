@@ -221,3 +221,22 @@ def test_values_are_given_as_a_dict(word: str) -> None:
     with pytest.raises(PlanError) as caught:
         Registry().plan(one(load), **{word: ["root"]})  # type: ignore[arg-type]  # that is the point
     assert str(caught.value) == f"{word}= takes a dict\n  got: ['root']\n  allowed: {{\"name\": value}}"
+
+
+def test_a_default_beside_a_step_of_nearly_the_same_name_is_doubtful() -> None:
+    def measures() -> list[int]:
+        return [1]
+
+    def total(mesures: tuple[int, ...] = ()) -> int:
+        return sum(mesures)
+
+    builder = FlowBuilder("flow").step(measures).step(total)
+    warning = f"total: the parameter 'mesures' is an input with a default; did you mean 'measures'? ({place(total)})"
+    assert Registry().plan(builder.build()).warnings == (warning,)
+    assert Registry().plan(builder.build(), params={"mesures": (1,)}).warnings == ()
+
+
+def test_a_default_is_not_doubtful_where_the_step_is_requested_too() -> None:
+    builder = FlowBuilder("flow").step(lambda: [1], name="rows").step(lambda rows, row=1: row, name="first")
+    builder.step(lambda row_s, rows_=1: row_s, name="each_row", each={"row_s": "rows"})
+    assert Registry().plan(builder.build()).warnings == ()

@@ -10,19 +10,21 @@ from typing import Any
 import anyio
 import click
 
-from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS
+from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS, USAGE
 from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.options import collecting, limiting
+from flowbuilder.cli.output import say
 from flowbuilder.cli.scheduling import config_of, make_scheduler
 from flowbuilder.cli.selection import refuse_several
 from flowbuilder.cli.session import Session, session
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.engine.execute import Stop
-from flowbuilder.errors import SettingsError, listed
+from flowbuilder.errors import SettingsError, error_line, listed
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import FAILURES, RunResult, Status
 from flowbuilder.scheduler import WorkflowScheduler
 from flowbuilder.signals import stopped_by_signals
+from flowbuilder.terminal import Terminal
 
 Results = list[RunResult[Any]]
 
@@ -48,7 +50,17 @@ def command(context: click.Context, /, **options: Any) -> int:
             is_interrupted = run_all(plans, work, results)
         finally:
             work.settings.plugins.hook.flowbuilder_summary(terminal=work.settings.terminal, results=results)
-    return exit_code(results, is_interrupted=is_interrupted, is_strict=options["strict_plugins"])
+    code = exit_code(results, is_interrupted=is_interrupted, is_strict=options["strict_plugins"])
+    return code or _code_of_output(work.settings.terminal)
+
+
+def _code_of_output(terminal: Terminal) -> int:
+    """Return the exit code for a report that could not be written; a reader who has gone away had enough of it."""
+    error = terminal.error
+    if error is None or isinstance(error, BrokenPipeError):
+        return SUCCESS
+    say(f"error: the report cannot be written: {error_line(error)}")
+    return USAGE
 
 
 def _refuse_contradictions(work: Session) -> None:
