@@ -230,9 +230,14 @@ class Collection:
     def provider(self, /, **words: Unpack[ProviderWords]) -> Callable[[F], F]: ...
 
     def provider(self, fn: F | None = None, /, **words: Unpack[ProviderWords]) -> F | Callable[[F], F]:
-        """Declare a provider: a function or generator whose value is injected by name, once a run.
+        """Declare a provider: a function or generator whose value is injected by name.
 
         What a generator does after its ``yield`` is the tear-down.
+
+        Args:
+            fn: the function, when used bare.
+            **words: ``name`` replaces the function's name; ``scope`` is "run", once for all steps of
+                a run, or "step", anew for each attempt of each step and item that requests it.
         """
         frame = caller()
 

@@ -31,6 +31,7 @@ from flowbuilder.declare.words import (
     checked_on_error,
     checked_priority,
     checked_retry,
+    checked_scope,
     checked_step_timeout,
     checked_steps,
     checked_until,
@@ -136,6 +137,7 @@ def make_provider(
         parameters=signature.parameters,
         is_async=signature.is_async,
         is_generator=signature.is_generator,
+        is_per_step=checked_scope(words.get("scope", "run"), where),
     )
 
 

@@ -59,9 +59,10 @@ class StepDefinition(Definition):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProviderDefinition(Definition):
-    """A provider as written: an injected object with clean-up."""
+    """A provider as written: an injected object with clean-up; ``is_per_step`` is that of ``scope="step"``."""
 
     is_generator: bool = False
+    is_per_step: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -51,6 +51,7 @@ class ProviderWords(TypedDict, total=False):
     """The words of ``@provider``."""
 
     name: str | None
+    scope: Literal["run", "step"]
 
 
 def refuse_unknown(word: str, given: Mapping[str, Any], known: type, where: Where) -> None:
@@ -247,6 +248,19 @@ def checked_on_error(on_error: Any, where: Where) -> str | Callable[..., Any]:
         allowed='"fail", "continue", or a function whose value is used instead',
         hint=did_you_mean(on_error, ("fail", "continue")) if isinstance(on_error, str) else "",
     )
+
+
+def checked_scope(scope: object, where: Where) -> bool:
+    """Return whether ``scope=`` of a provider is that of a step."""
+    if scope not in ("run", "step"):
+        raise DefinitionError(
+            "scope= is unknown",
+            where=where,
+            got=shown_value(scope),
+            allowed='"run", once for all steps of a run, or "step", anew for each attempt of each step',
+            hint=did_you_mean(scope, ("run", "step")) if isinstance(scope, str) else "",
+        )
+    return scope == "step"
 
 
 def checked_priority(priority: object, where: Where | None = None) -> int:

@@ -67,6 +67,7 @@ class Attempt:
     # Most attempts never differ from these, and so do not carry them.
     timeout: float | None = None
     deadline: float | None = None
+    ended: float | None = None  # only where something is to be torn down before it is settled
     status: Status | None = None
     value: Any = None
     error: BaseException | None = None
@@ -187,7 +188,7 @@ class Attempt:
         # After the last round there is nothing that another attempt could be of.
         is_retriable = not isinstance(error, UntilLimitError)
         self.is_worth_another = is_retriable and retries.wants(error, self.number - self.earlier)
-        self._note(error)
+        self.note(error)
 
     def cancelled(self) -> None:
         """Note that the engine cancelled this attempt, whatever the body made of it."""
@@ -195,9 +196,10 @@ class Attempt:
         self.value = None
         if not isinstance(self.error, StepCancelledError):
             self.error = StepCancelledError(f"{self.info.name} was cancelled")
-            self._note(self.error)
+            self.note(self.error)
 
-    def _note(self, error: BaseException) -> None:
+    def note(self, error: BaseException) -> None:
+        """Note on an error of whose attempt it is."""
         # What has no frame of the user's says where the step is.
         place = (
             f" ({self.info.definition.where})"
@@ -226,7 +228,7 @@ class Attempt:
         self.error = StepTimeoutError(self.info.name, self.timeout or 0.0, note)
         self.error.__context__ = cause
         self.status = Status.TIMED_OUT
-        self._note(self.error)
+        self.note(self.error)
 
     # The pieces of an execution.
 

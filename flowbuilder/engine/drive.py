@@ -86,6 +86,9 @@ class Driver:
                 async with anyio.create_task_group() as self._group:
                     while self._conducts or not self.is_closing:
                         await self._turn()
+                    # Bodies that ended with the last run: what they had is torn down.
+                    while self._engine.to_release:
+                        self._engine.done(self._engine.to_release.popleft())
             finally:
                 watchdog.close()
                 self._engine.close()
@@ -169,6 +172,8 @@ class Driver:
         self._begin_new()
         while engine.to_prepare:
             self._group.start_soon(self._prepare, engine.to_prepare.popleft(), name="flowbuilder set-up")
+        while engine.to_release:
+            self._group.start_soon(self._release, engine.to_release.popleft(), name="flowbuilder tear-down")
         for lane in engine.lanes.values():
             lane.turn(self._group)
         engine.fire_timers()
@@ -190,13 +195,16 @@ class Driver:
 
     async def _prepare(self, attempt: Attempt) -> None:
         """Set up what an attempt needs, then give it to its lane."""
-        providers = attempt.source.providers
-        await providers.ensure(attempt.step.providers, self._group)
-        error = providers.failure(attempt.step.providers)
+        error = await attempt.source.providers.prepare(attempt, self._group)
         if error is None:
             self._engine.prepare(attempt)
             return
         attempt.fail(error)
+        self._engine.done(attempt)
+
+    async def _release(self, attempt: Attempt) -> None:
+        """Tear down what an attempt had of its own, then settle it."""
+        await attempt.source.providers.release(attempt)
         self._engine.done(attempt)
 
     def _note(self, sentence: str) -> None:

@@ -59,9 +59,18 @@ class Ending:
         if not self._schedule.live or self._state.cancel_bodies:
             self._look_around()
 
+    def settle_or_release(self, attempt: Attempt) -> None:
+        """Settle an attempt, or have what it has of its own torn down first; until then it holds its slot."""
+        if not self._state.providers.has_own(attempt):
+            self.settle(attempt)
+            return
+        attempt.ended = time.monotonic()
+        self._state.shared.to_release.append(attempt)
+        self._state.shared.notify()
+
     def _look_at_clock(self, attempt: Attempt, deadline: float) -> None:
         # Whoever watches deadlines may come late, as when a body blocks the loop; the clock decides.
-        if attempt.status in _BY_ITSELF and time.monotonic() > deadline and not attempt.is_untimed:
+        if attempt.status in _BY_ITSELF and (attempt.ended or time.monotonic()) > deadline and not attempt.is_untimed:
             attempt.timed_out()
 
     def _look_around(self) -> None:
@@ -157,7 +166,11 @@ class Ending:
         again.phase = "rescue"
         self._records.tried(attempt)
         self._state.current[unit] = again
-        self._state.shared.prepared[self._schedule.lane(unit)].append(again)
+        if self._state.providers.wants_own(again):
+            self._state.shared.to_prepare.append(again)
+            self._state.shared.notify()
+        else:
+            self._state.shared.prepared[self._schedule.lane(unit)].append(again)
         if held:
             self._schedule.lend(unit)
 
@@ -199,6 +212,8 @@ class Ending:
     def abandon_running(self, reason: str) -> None:
         """Give up on every body that still runs, noting the ``reason``."""
         for attempt in list(self._state.current.values()):
+            if attempt.status is not None:
+                continue  # its body has ended: it is about to be settled, or its providers are torn down
             self._give_up(attempt)
             attempt.remark = reason
             if not attempt.has_begun:

@@ -41,7 +41,7 @@ class Engine:
     """What all runs of one scheduler share: lock, lanes, slots, resources, timers and the hook thread.
 
     ``attention`` has what the loop is to call, ``to_prepare`` the attempts whose providers it has to
-    set up first.
+    set up first, ``to_release`` those whose own it has to tear down before they are settled.
 
     Args:
         host: the plugins.
@@ -71,6 +71,7 @@ class Engine:
         self.timers = Timers()
         self.attention: deque[Callable[[], None]] = deque()
         self.to_prepare: deque[Attempt] = deque()
+        self.to_release: deque[Attempt] = deque()
         self.prepared: dict[int, deque[Attempt]] = {}
         self.lanes: dict[int, Lane] = {}
         self.facts: dict[int, LaneFacts] = {}
@@ -134,7 +135,7 @@ class Engine:
         return following
 
     def _adapt(self, adaptive: Adaptive, attempt: Attempt) -> None:
-        if attempt.phase == "body" and not attempt.passed:
+        if attempt.phase == "body" and not attempt.passed and attempt.ended is None:
             adaptive.ended(attempt.started, time.monotonic(), self.admission.held)
             self.admission.limit = adaptive.limit
 

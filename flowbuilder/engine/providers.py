@@ -1,87 +1,113 @@
-"""Providers of one run: set up when first needed, once, and torn down in reverse order."""
+"""Providers: those of one run, and those of each attempt that needs some of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
 
-from flowbuilder.engine.provided import Provided
-from flowbuilder.plan.plan import Binding, Kind, Plan
+from flowbuilder.engine.provider_set import ProviderSet
+from flowbuilder.plan.plan import Kind, Plan
+from flowbuilder.results import Status
+
+if TYPE_CHECKING:
+    from flowbuilder.engine.attempt import Attempt
 
 
 class Providers:
-    """Sets providers up on demand. Changed on the loop only; lanes' threads read it."""
+    """Sets up and tears down: for the run when first needed, for an attempt around its body.
+
+    Changed on the loop only; lanes' threads read it. An attempt keeps its slot and what it holds
+    until its providers are torn down. ``per_step`` names those of ``scope="step"``.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._alive: dict[str, Provided] = {}
+        self._of_run = ProviderSet(plan)
+        self.per_step = frozenset(name for name, one in plan.providers.items() if one.definition.is_per_step)
+        self._of_attempts: dict[Attempt, ProviderSet] = {}
+        self._errors: list[BaseException] = []
 
-    def stand(self, names: Iterable[str]) -> bool:
-        """Return whether all of ``names`` are set up."""
-        return all(
-            (one := self._alive.get(name)) is not None and one.ready.is_set() and one.error is None for name in names
-        )
+    def stand(self, attempt: Attempt) -> bool:
+        """Return whether all providers of an attempt are set up."""
+        if not self.per_step:
+            return self._of_run.stand(attempt.step.providers)
+        own, shared = self._own_and_shared(attempt)
+        found = self._of_attempts.get(attempt)
+        return self._of_run.stand(shared) and (not own or (found is not None and found.stand(own)))
 
-    def failure(self, names: Iterable[str]) -> BaseException | None:
-        """Return why one of ``names`` could not be set up."""
-        return next((error for name in names if (error := self._alive[name].error) is not None), None)
-
-    def value(self, name: str) -> Any:
+    def value(self, name: str, attempt: Attempt) -> Any:
         """Return a provider's value."""
-        return self._alive[name].value
+        return self._of_attempts.get(attempt, self._of_run).value(name)
 
-    async def ensure(self, names: Iterable[str], group: TaskGroup) -> None:
-        """Set up ``names`` and all they request, each once; errors are kept, not raised."""
-        for name in names:
-            await self._ensure(name, group)
+    def _own_and_shared(self, attempt: Attempt) -> tuple[list[str], list[str]]:
+        """Return the providers that are made for an attempt alone, and those of the run."""
+        step = attempt.step
+        is_rescue = attempt.phase == "rescue"
+        asking = step.on_error if is_rescue else (*step.bindings, *step.when, *step.until)
+        asked = [one.source for one in asking if one.kind is Kind.PROVIDER]
+        own = [name for name in asked if name in self.per_step and attempt.phase != "expand"]
+        return own, [name for name in (asked if is_rescue else step.providers) if name not in self.per_step]
 
-    async def _ensure(self, name: str, group: TaskGroup) -> None:
-        provided = self._alive.get(name)
-        if provided is None:
-            planned = self._plan.providers[name]
-            requested = [one.source for one in planned.bindings if one.kind is Kind.PROVIDER]
-            await self.ensure(requested, group)
-            # Another step may have asked for it while this one waited for what it requests.
-            provided = self._alive.get(name)
-            if provided is None:
-                provided = self._alive[name] = Provided(name, planned.definition)
-                self._begin(provided, requested, planned.bindings, group)
-        await provided.ready.wait()
+    async def prepare(self, attempt: Attempt, group: TaskGroup) -> BaseException | None:
+        """Set up what an attempt needs; return why it could not be."""
+        own, shared = self._own_and_shared(attempt)
+        await self._of_run.ensure(shared, group)
+        error = self._of_run.failure(shared)
+        # One that is over by now is not begun.
+        if error is None and own and not attempt.source.is_over(attempt):
+            found = self._of_attempts[attempt] = ProviderSet(self._plan, self._of_run)
+            await found.ensure(own, group)
+            error = found.failure(own)
+        return error
 
-    def _begin(
-        self, provided: Provided, requested: Iterable[str], bindings: Iterable[Binding], group: TaskGroup
-    ) -> None:
-        error = self.failure(requested)
-        if error is not None:
-            provided.fail(error)
+    def wants_own(self, attempt: Attempt) -> bool:
+        """Return whether an attempt needs providers that are made for it alone."""
+        return bool(self.per_step and self._own_and_shared(attempt)[0])
+
+    def has_own(self, attempt: Attempt) -> bool:
+        """Return whether an attempt has providers of its own that are to be torn down."""
+        return attempt in self._of_attempts
+
+    async def release(self, attempt: Attempt) -> None:
+        """Tear down the providers of an attempt whose body has ended.
+
+        What that raises fails an attempt that succeeded. Of any other it is an error beside its own.
+        """
+        own = self._of_attempts.get(attempt)
+        errors = await own.tear_down() if own is not None else []
+        self._of_attempts.pop(attempt, None)
+        if not errors:
+            return
+        if attempt.status is Status.SUCCESS and not attempt.overdue and not attempt.passed:
+            group = BaseExceptionGroup(f"the tear-down of {attempt.info.name}'s providers", errors)
+            attempt.fail(errors[0] if len(errors) == 1 else group)
         else:
-            group.start_soon(provided.live, self._kwargs(bindings), name=f"provider {provided.name}")
+            for error in errors:
+                attempt.note(error)
+            self._errors += errors
 
     async def tear_down(self) -> list[BaseException]:
-        """Tear down all providers, the last set up first; return what their tear-downs raised."""
-        for provided in reversed(self._alive.values()):
-            await provided.take_down()
-        return [error for one in self._alive.values() if (error := one.teardown_error) is not None]
+        """Tear down all that stand, the last set up first; return what tear-downs raised, those of attempts too."""
+        found: list[BaseException] = []
+        # A body that nobody waits for may still have some.
+        for attempt, one in list(self._of_attempts.items()):
+            found += await one.tear_down()
+            self._of_attempts.pop(attempt, None)
+        found += await self._of_run.tear_down()
+        return self._errors + found
 
     def cancel(self) -> None:
-        """Cancel every set-up that can be interrupted."""
-        for provided in self._alive.values():
-            provided.cancel()
+        """Cancel every set-up that can be interrupted, and begin none any more."""
+        for one in (*self._of_attempts.values(), self._of_run):
+            one.cancel()
+
+    def cancel_of(self, attempt: Attempt) -> None:
+        """Cancel the set-ups of what an attempt alone needs."""
+        if attempt in self._of_attempts:
+            self._of_attempts[attempt].cancel()
 
     def abandon(self) -> None:
         """Stop waiting for set-ups and tear-downs that still go on."""
-        for provided in self._alive.values():
-            provided.abandon()
-
-    def _kwargs(self, bindings: Iterable[Binding]) -> Mapping[str, Any]:
-        found: dict[str, Any] = {}
-        for binding in bindings:
-            if binding.kind is Kind.PROVIDER:
-                found[binding.parameter] = self._alive[binding.source].value
-            elif binding.kind is Kind.VALUE:
-                found[binding.parameter] = binding.value
-            elif self._plan.inputs[binding.source].origin != "default":
-                found[binding.parameter] = self._plan.inputs[binding.source].value
-        return found
+        for one in (*self._of_attempts.values(), self._of_run):
+            one.abandon()

@@ -30,7 +30,8 @@ class Run:
         self.arguments = state.values.arguments
         self.items_of = state.values.items_of
         self._ending = Ending(state, attend)
-        self.settle = self._ending.settle
+        has_own = state.providers.per_step
+        self.settle = self._ending.settle_or_release if has_own else self._ending.settle
         self._steps = state.info.plan.steps
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
@@ -92,10 +93,11 @@ class Run:
         if not self.stand(attempt):
             attempt.remark = "overran while its providers were set up"
             self._ending.overran(attempt, "its providers were still being set up")
+            self.state.providers.cancel_of(attempt)
 
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up."""
-        return self.state.providers.stand(attempt.step.providers)
+        return self.state.providers.stand(attempt)
 
     def digest(self) -> None:
         """Act on what the schedule decided by itself."""

@@ -35,6 +35,9 @@ class Shared(Protocol):
     relay: Relay
     facts: dict[int, LaneFacts]
     prepared: dict[int, deque[Attempt]]
+    to_prepare: deque[Attempt]
+    to_release: deque[Attempt]
+    notify: Callable[[], None]
     wrappers: Sequence[Any]
 
     def at(self, when: float, due: Callable[[], Any]) -> None:

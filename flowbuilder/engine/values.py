@@ -59,7 +59,7 @@ class Values:
         if kind is Kind.ITEM:
             return self._item(binding, attempt)
         if kind is Kind.PROVIDER:
-            return self._providers.value(binding.source)
+            return self._providers.value(binding.source, attempt)
         if kind is Kind.RESULT:
             return attempt.value
         if kind is Kind.PREVIOUS:

@@ -140,6 +140,8 @@ class Binder:
             settled = StepResult(found.name, Status.SUCCESS, value) if wants else value
             return Binding(name, Kind.VALUE, found.name, value=settled)
         if isinstance(found, ProviderDefinition):
+            if found.is_per_step:
+                self._refuse_in_a_longer_life(found)
             return Binding(name, Kind.PROVIDER, self._name_of(found))
         return Binding(name, Kind.STEP, self._request(found), parameter.has_default, wants)
 
@@ -169,6 +171,16 @@ class Binder:
         member = self._known.homes.member(self._member.home, found)
         self.needed[member] = None
         return self._known.names.of(member)
+
+    def _refuse_in_a_longer_life(self, provider: ProviderDefinition) -> None:
+        requester = self._requester
+        if isinstance(requester, ProviderDefinition) and not requester.is_per_step:
+            raise PlanError(
+                f'the provider {shown_value(requester.name)} has scope="run" and requests {shown_value(provider.name)}'
+                f' ({provider.where}), which has scope="step"',
+                where=requester.where,
+                hint=f'it would outlive what it requests: give it scope="step", or {shown_value(provider.name)} "run"',
+            )
 
     def _refuse_a_run_of_its_own(self, workflow: WorkflowDefinition) -> None:
         declared = [word for word in RUN_WORDS if getattr(workflow, word)]

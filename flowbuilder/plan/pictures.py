@@ -102,7 +102,7 @@ def explanation(plan: Pictured) -> str:
     if plan.providers:
         lines += ["", "providers"]
     for provider in plan.providers.values():
-        lines.append(f"  {shown(provider.name)}")
+        lines.append(f"  {shown(provider.name)}" + "  (scope step)" * provider.definition.is_per_step)
         lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in provider.bindings]
     for number, batch in enumerate(plan.batches, 1):
         lines += ["", f"batch {number}"]

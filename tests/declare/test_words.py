@@ -199,7 +199,7 @@ def test_a_wrong_word_of_a_workflow_is_refused(words: Mapping[str, Any], what: s
 
 def test_a_wrong_word_of_a_provider_is_refused() -> None:
     assert told(lambda: make_provider(clean, names="api")) == (  # type: ignore[call-arg]  # that is the point
-        "@provider has no argument 'names' (HERE)\n  allowed: name\n  hint: did you mean 'name'?"
+        "@provider has no argument 'names' (HERE)\n  allowed: name, scope\n  hint: did you mean 'name'?"
     )
 
 

@@ -112,6 +112,32 @@ def test_a_step_that_times_out_while_its_provider_is_set_up_says_so_and_its_body
     assert recorder.of("user") == ["start user 1", "error user timed_out"]
 
 
+def test_nothing_more_is_set_up_for_a_step_that_timed_out_when_its_run_has_ended(backend: Backend) -> None:
+    flows, release, said = Registry(), threading.Event(), list[str]()
+
+    class Releases:
+        @hookimpl
+        def flowbuilder_step_error(self) -> None:
+            release.set()
+
+    @flows.provider
+    def first() -> Iterator[str]:
+        release.wait(20)
+        said.append("first up")
+        yield "first"
+        said.append("first down")
+
+    @flows.provider
+    def second() -> Iterator[str]:
+        said.append("second up")
+        yield "second"
+        said.append("second down")
+
+    flow = FlowBuilder("slow").step(lambda first, second: None, name="user", timeout=0.1).build()
+    run(flow, registry=flows, backend=backend, plugins=[Releases()])
+    assert said == ["first up", "first down"]
+
+
 def test_the_time_that_the_set_up_took_is_not_left_for_the_body(backend: Backend) -> None:
     flows = Registry()
 
