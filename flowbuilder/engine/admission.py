@@ -11,10 +11,9 @@ from heapq import heappop, heappush, heapreplace
 from typing import Any
 from weakref import WeakValueDictionary
 
+from flowbuilder.engine.aging import Aged, Aging, Parked, Turns
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs
 from flowbuilder.engine.policies import Policy
-
-PATIENCE = 200  # starts of others that a request sees before it reserves what it needs
 
 
 class Admission:
@@ -44,8 +43,9 @@ class Admission:
         self._heads: list[list[tuple[Entry, Line]]] = []
         # Held by the shares of runs that use them, so that what only one run needs goes with it.
         self._lines: WeakValueDictionary[tuple[int, Needs], Line] = WeakValueDictionary()
-        self._aging: list[tuple[int, int, Entry, Line]] = []
-        self._reserver: Line | None = None
+        self._aging: Aging = Turns() if getattr(policy, "starves", True) else Parked()
+        self._has_turns = isinstance(self._aging, Turns)
+        self._reserver: Aged | None = None
 
     def add_lane(self, limit: int, *, takes_slots: bool = True) -> int:
         """Add a lane of which ``limit`` units run at once, and return its number."""
@@ -74,7 +74,10 @@ class Admission:
         line = self._startable(lane)
         if line is None:
             return None
-        key, _, share, unit, _, since = line.pop()
+        reserver = self._reserver
+        is_reserved = reserver is not None and reserver.line is line
+        entry = line.take(reserver.entry) if reserver is not None and is_reserved else line.pop()
+        key, _, share, unit, _, since = entry
         self.hold(line)
         if self._slots_for[lane]:
             waited = self._clock() - since
@@ -83,10 +86,15 @@ class Admission:
             if waited > self.longest_wait:
                 self.longest_wait = waited
         self.policy.started(key)
-        self._list_again(line)
-        if line.needs:
-            self._granted(line)
-        if self._aging:
+        if self._has_turns:
+            self._aging.went(entry)
+        if line.listed is entry or line.parked_at is not None:
+            self._list_again(line)
+        if is_reserved:
+            self._end_reservation()
+        for limit, _ in line.needs:
+            self._wake(limit)
+        if self._aging.waiting:
             self._age()
         return share, unit
 
@@ -102,8 +110,9 @@ class Admission:
 
     def _best(self, lane: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""
-        if self._reserver is not None and self._reserver.lane == lane and self._fits_reserver(self._reserver):
-            return self._reserver
+        aged = self._reserver
+        if aged is not None and aged.line.lane == lane and aged.line.blocker(is_reserver=True) is None:
+            return aged.line
         heads = self._heads[lane]
         while heads:
             entry, line = heads[0]
@@ -119,9 +128,6 @@ class Admission:
             self._park(line, entry, *blocker)
         return None
 
-    def _fits_reserver(self, line: Line) -> bool:
-        return line.head() is not None and line.blocker(is_reserver=True) is None
-
     def _better_elsewhere(self, lane: int, line: Line) -> bool:
         """With a common limit the best unit goes first, whatever lane it is in."""
         for other in range(len(self._heads)):
@@ -132,7 +138,7 @@ class Admission:
         return False
 
     def _rank(self, line: Line) -> tuple[bool, Entry | None]:
-        return line is not self._reserver, line.head()
+        return self._reserver is None or line is not self._reserver.line, line.head()
 
     def _list(self, line: Line) -> None:
         """List a line by its best unit, where it has one."""
@@ -165,7 +171,7 @@ class Admission:
     def _park(self, line: Line, entry: Entry, limit: Limit, amount: int) -> None:
         line.listed = None
         limit.park(line, entry, amount)
-        heappush(self._aging, (entry[4], entry[1], entry, line))
+        self._aging.parked(entry, line)
         # The limit that woke this line may have something for another one.
         for other, needed in line.needs:
             if other is not limit and other.fits(needed, is_reserver=False):
@@ -175,30 +181,17 @@ class Admission:
         for line in limit.awaken():
             self._list(line)
 
-    def _granted(self, line: Line) -> None:
-        if line is self._reserver:
-            self._end_reservation()
-        for limit, _ in line.needs:
-            self._wake(limit)
-
     def _age(self) -> None:
-        """Let the request that has waited longest reserve what it needs, once it has seen enough others start."""
-        while self._aging:
-            born, _, entry, line = self._aging[0]
-            if line.parked_at is None or line.head() is not entry:
-                heappop(self._aging)
-            elif self._reserver is not None or self.starts - born <= PATIENCE:
-                return
-            else:
-                heappop(self._aging)
-                self._reserver = line
-                for limit, amount in line.needs:
-                    limit.reserved = amount
-                return
+        """Let what is aged go next, where it is its turn, and reserve what it needs."""
+        if self._reserver is not None:
+            return
+        aged = self._reserver = self._aging.due(self.starts)
+        for limit, amount in aged.line.needs if aged else NO_NEEDS:
+            limit.reserved = amount
 
     def _end_reservation(self) -> None:
-        line, self._reserver = self._reserver, None
-        for limit, _ in line.needs if line else NO_NEEDS:
+        aged, self._reserver = self._reserver, None
+        for limit, _ in aged.line.needs if aged else NO_NEEDS:
             limit.reserved = 0
             self._wake(limit)
 
@@ -218,6 +211,8 @@ class Admission:
         """Let a unit wait in a line, at the place that its policy's key gives it."""
         entry: Entry = (key, self._order, share, unit, self.starts, self._clock())
         self._order += 1
+        if self._has_turns:
+            self._aging.came(entry, line)
         if line.add(entry):
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.
             line.parked_at = None
@@ -240,8 +235,9 @@ class Admission:
 
     def close(self, lines: list[Line]) -> None:
         """Drop what waits in ``lines`` and belongs to a share that is closed."""
-        if self._reserver is not None and self._reserver.head() is None:
+        if self._reserver is not None and self._reserver.entry[2].is_closed:
             self._end_reservation()
+        self._aging.closed()
         for line in lines:
             if line.listed is not None and line.head() is not line.listed:
                 self._list(line)

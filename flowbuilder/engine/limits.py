@@ -84,7 +84,7 @@ NO_NEEDS: Needs = ()
 class Line:
     """Waiting units of one lane that need the same, the best first."""
 
-    __slots__ = ("__weakref__", "_others", "_sorted", "lane", "listed", "needs", "parked_at")
+    __slots__ = ("__weakref__", "_gone", "_others", "_sorted", "lane", "listed", "needs", "parked_at")
 
     def __init__(self, lane: int, needs: Needs) -> None:
         self.lane = lane
@@ -94,6 +94,8 @@ class Line:
         # Most policies give keys that grow: appending those is cheaper than a heap.
         self._sorted: deque[Entry] = deque()
         self._others: list[Entry] = []
+        # The places in order of those that were taken out of turn, and still lie among the others.
+        self._gone: set[int] = set()
 
     def add(self, entry: Entry) -> bool:
         """Add a waiting unit, and return whether it is the best now."""
@@ -105,10 +107,10 @@ class Line:
 
     def head(self) -> Entry | None:
         """Return the best unit whose run has not stopped; None where there is none."""
-        while self._sorted and self._sorted[0][2].is_closed:
-            self._sorted.popleft()
-        while self._others and self._others[0][2].is_closed:
-            heappop(self._others)
+        while self._sorted and (self._sorted[0][2].is_closed or self._sorted[0][1] in self._gone):
+            self._gone.discard(self._sorted.popleft()[1])
+        while self._others and (self._others[0][2].is_closed or self._others[0][1] in self._gone):
+            self._gone.discard(heappop(self._others)[1])
         if not self._others:
             return self._sorted[0] if self._sorted else None
         if not self._sorted or self._others[0] < self._sorted[0]:
@@ -121,8 +123,16 @@ class Line:
             return heappop(self._others)
         return self._sorted.popleft()
 
+    def take(self, entry: Entry) -> Entry:
+        """Remove and return a unit that is here, in whatever place."""
+        if self.head() is entry:
+            return self.pop()
+        self._gone.add(entry[1])
+        return entry
+
     def __iter__(self) -> Iterator[Entry]:
-        return (entry for entry in sorted([*self._sorted, *self._others]) if not entry[2].is_closed)
+        waiting = sorted([*self._sorted, *self._others])
+        return (entry for entry in waiting if not (entry[2].is_closed or entry[1] in self._gone))
 
     def blocker(self, *, is_reserver: bool) -> tuple[Limit, int] | None:
         """Return the first limit that the best unit does not fit, and the amount it needs of it."""

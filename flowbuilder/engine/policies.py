@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-STARTS_FOR_ONE_PRIORITY = 100
-
 
 class Waiting(NamedTuple):
     """What a policy may know of a step that begins to wait.
@@ -27,7 +25,9 @@ class Policy(Protocol):
     """Orders waiting steps; among equal keys the one that became ready first goes first.
 
     One that sets ``looks_ahead = False`` says that it does not read ``expected`` and ``remaining``,
-    which are then not worked out.
+    which are then not worked out. One that sets ``starves = False`` says that every step comes to be the
+    first, however many come later; under any other, one start in ten goes to the step that came first, once
+    that has seen 200 others start.
     """
 
     def key(self, waiting: Waiting) -> Any:
@@ -38,18 +38,13 @@ class Policy(Protocol):
 
 
 class Priority:
-    """Higher priority first, with ageing.
-
-    A step that has seen ``STARTS_FOR_ONE_PRIORITY`` others start is worth one priority more, so it
-    waits for at most so many starts for each priority that others have above it.
-    """
+    """Higher priority first."""
 
     looks_ahead = False
 
     def key(self, waiting: Waiting) -> Any:
-        """Return starts so far, less what the priority is worth."""
-        # Waiting n starts adds the same to all that wait, so the place need not be computed again.
-        return waiting.starts - waiting.priority * STARTS_FOR_ONE_PRIORITY
+        """Return the priority, negative."""
+        return -waiting.priority
 
     def started(self, key: Any) -> None:
         """Nothing follows from a start."""
@@ -59,6 +54,7 @@ class Fifo:
     """First ready, first started."""
 
     looks_ahead = False
+    starves = False
 
     def key(self, waiting: Waiting) -> Any:
         """Return the same for all."""
@@ -77,6 +73,7 @@ class Fair:
     """
 
     looks_ahead = False
+    starves = False
 
     def __init__(self) -> None:
         self._round = 0
@@ -106,7 +103,7 @@ class Shortest:
 
     Independent steps then end the soonest on average, on one slot (Smith, "Various optimizers for
     single-stage production", 1956) and on several (Conway, Maxwell and Miller, "Theory of
-    Scheduling", 1967). A long step waits for as long as shorter ones come, and a run as a whole is
+    Scheduling", 1967). A long step is passed by shorter ones until it is aged, and a run as a whole is
     not the sooner done. Without past durations it is the order in which steps became ready.
     """
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from flowbuilder.engine.admission import PATIENCE, Admission
+from flowbuilder.engine.admission import Admission
+from flowbuilder.engine.aging import PATIENCE, STRIDE
 from flowbuilder.engine.limits import Limit, Needs, pool_of
-from flowbuilder.engine.policies import POLICIES, STARTS_FOR_ONE_PRIORITY
+from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.share import Share
 
 Unit = tuple[Share, int]
@@ -162,8 +163,7 @@ def test_a_large_request_is_not_starved_by_small_ones(policy: str) -> None:
         while (taken := admission.take(lane)) is not None:
             if taken[0] is patient:
                 assert pool["db"].held == 4
-                # Priority has it wait first for what ten priorities more are worth.
-                assert waited <= PATIENCE + 2 + (10 * STARTS_FOR_ONE_PRIORITY if policy == "priority" else 0)
+                assert waited <= PATIENCE + STRIDE + 2
                 return
             waited, running = waited + 1, running + 1
         if running:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from flowbuilder import Context, FlowBuilder, ParallelConfig, Retry, WorkflowScheduler
-from flowbuilder.engine.admission import PATIENCE
+from flowbuilder.engine.aging import PATIENCE
 from tests.conftest import Collect, InLoop
 from tests.engine.test_limits import Meter
 from tests.scheduler.flows import Gate, single, until

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from flowbuilder.engine.admission import PATIENCE, Admission
+from flowbuilder.engine.admission import Admission
+from flowbuilder.engine.aging import PATIENCE
 from flowbuilder.engine.limits import pool_of
 from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.share import Share
