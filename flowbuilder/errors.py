@@ -273,12 +273,19 @@ class WorkerDiedError(Exception):
 
 
 class UnhandledCaseError(Exception):
-    """The value that a ``switch`` of a ``FlowBuilder`` goes by is none of its cases, and it has no default."""
+    """The value that a ``switch`` of a ``FlowBuilder`` goes by is none of its cases, and it has no default.
+
+    ``value`` and ``cases`` are texts, fit for a message.
+    """
 
     def __init__(self, name: str, value: str, cases: Sequence[str]) -> None:
         self.name = name
+        self.value = value
         self.cases = tuple(cases)
-        super().__init__(f"{shown(name)} was {value}, and the cases are {listed(cases)}; add one, or a default=")
+        super().__init__(name, value, self.cases)
+
+    def __str__(self) -> str:
+        return f"{shown(self.name)} was {self.value}, and the cases are {listed(self.cases)}; add one, or a default="
 
 
 class StepSkippedError(Exception):

@@ -17,6 +17,7 @@ from flowbuilder.errors import (
     InsideLoopError,
     NothingToDoError,
     StepTimeoutError,
+    UnhandledCaseError,
     UnknownNameError,
     Where,
     did_you_mean,
@@ -172,6 +173,12 @@ def test_a_time_out_keeps_its_facts() -> None:
     error = pickle.loads(pickle.dumps(StepTimeoutError("load", 2.5)))
 
     assert (error.step, error.seconds, error.note) == ("load", 2.5, "")
+
+
+def test_an_unhandled_case_is_pickled_with_its_facts() -> None:
+    error = pickle.loads(pickle.dumps(UnhandledCaseError("mode", "'x'", ["'a'", "'b'"])))
+    assert (error.name, error.value, error.cases) == ("mode", "'x'", ("'a'", "'b'"))
+    assert str(error) == "mode was 'x', and the cases are 'a', 'b'; add one, or a default="
 
 
 def test_an_error_line_has_no_notes() -> None:

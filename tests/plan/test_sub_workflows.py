@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry
+from flowbuilder import FlowBuilder, ParallelConfig, Registry, WorkflowDefinition
 from flowbuilder.errors import CycleError, FlowBuilderError, InputError, PlanError
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.given import Text
@@ -321,8 +323,8 @@ def test_a_qualified_value_is_for_the_sub_workflow_alone() -> None:
 def test_the_innermost_qualified_value_is_taken() -> None:
     flows = monthly(sales_flows())
     flows.workflow(name="year")(lambda month: month)
-    for given, taken in (({"month.path": "b"}, "b"), ({"month.path": "b", "month.sales.path": "c"}, "c")):
-        plan = flows.plan("year", given, options=PlanOptions(allow_unknown=True))
+    for params, taken in (({"month.path": "b"}, "b"), ({"month.path": "b", "month.sales.path": "c"}, "c")):
+        plan = flows.plan("year", params, options=PlanOptions(allow_unknown=True))
         assert [one.value for one in plan.inputs.values()] == [taken]
 
 
@@ -412,3 +414,45 @@ def test_pictures_and_words_say_the_qualified_names() -> None:
     assert "sales.path = 'a' (params=)" in plan.explain()
     assert "  sales.load\n      path ← input sales.path\n" in plan.explain()
     assert "  sales  (body)\n      clean ← step sales.clean\n" in plan.explain()
+
+
+# Wherever it is part of a plan, it is the same.
+
+
+@st.composite
+def nested(draw: st.DrawFn, depth: int = 0) -> WorkflowDefinition:
+    """Draw a workflow of steps and sub-workflows that come after one another, down to some depth."""
+    builder = FlowBuilder(f"flow_{depth}_{draw(st.integers(0, 2))}")
+    added: list[Any] = []
+    for number in range(draw(st.integers(1, 4))):
+        if depth < 3 and draw(st.integers(0, 3)) == 0:
+            inner = draw(nested(depth + 1))
+            if all(one.name != inner.name for one in added):
+                added.append(inner)
+                builder.step(inner)
+            continue
+        after = draw(st.lists(st.sampled_from(added), max_size=2)) if added else []
+        name = f"step_{number}"
+        builder.step(lambda: None, name=name, after=[one.name for one in after])
+        added.append(builder.step(lambda: None, name=f"{name}_too").build().own[name])
+    return builder.step(lambda: None, name="last").build()
+
+
+def parts(plan: Plan, prefix: str = "") -> dict[str, tuple[str, ...]]:
+    """Return the upstream of each step whose name has a prefix, all without it."""
+    mine = [step for step in plan.steps if step.name.startswith(prefix)]
+    return {one.name.removeprefix(prefix): tuple(name.removeprefix(prefix) for name in one.upstream) for one in mine}
+
+
+@given(nested())
+def test_a_sub_workflow_is_the_same_as_by_itself(flow: WorkflowDefinition) -> None:
+    plan = Registry().plan(flow)
+    place = {name: number for number, name in enumerate(steps(plan))}
+    assert len(place) == len(plan.steps)
+    assert all(place[name] < place[step.name] for step in plan.steps for name in step.upstream)
+    for name in plan.sub_workflows:
+        definition = plan.by_name[name].definition
+        assert isinstance(definition, WorkflowDefinition)
+        alone = Registry().plan(replace(definition, fn=None))
+        assert parts(plan, f"{name}.") == parts(alone)
+        assert {one.parameter for one in plan.by_name[name].bindings} == set(alone.sinks)
