@@ -8,7 +8,12 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TextIO
+
+from flowbuilder.supervisor import supervise
+
+ECHO = 0.1
 
 
 def entry() -> None:
@@ -20,21 +25,40 @@ def entry() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     sys.unraisablehook = _raise_again
+    watched = supervise(sys.argv[1:], _say)
     try:
+        watched.let_signals_come()
         from flowbuilder.cli import main
 
         for stream in (sys.stdout, sys.stderr):
             _escape_what_cannot_be_encoded(stream)
-        code = main()
+        code = main(watched=watched)
         _flush(sys.stdout)
     except KeyboardInterrupt:
         code = 2
+    watched.ended(code)
     sys.exit(code)
 
 
+def _say(text: str) -> None:
+    from flowbuilder.cli.output import say
+
+    if sys.stdout is not None and sys.stdout.isatty():
+        sys.stdout.write("\n")  # below the rows that the process may have left there
+    say(text)
+
+
 def _interrupt(number: int, frame: object) -> None:
+    came = time.monotonic()
+
+    def again(number: int, frame: object) -> None:
+        # One that was sent to a group of processes may come twice.
+        if time.monotonic() - came > ECHO:
+            signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+            signal.raise_signal(number)
+
     for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_DFL)  # a second signal ends the process at once
+        signal.signal(one, again)
     raise KeyboardInterrupt
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from flowbuilder.engine.execute import Stop
 from flowbuilder.terminal import Terminal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO = 0.1  # seconds
 
 
 @contextmanager
@@ -24,17 +26,7 @@ def stopped_by_signals(stop: Stop, terminal: Terminal | None = None) -> Iterator
         yield
         return
 
-    def interrupt(number: int, frame: object) -> None:
-        holder = terminal.holder if terminal is not None and number == signal.SIGINT else None
-        if holder == threading.main_thread().ident:
-            raise KeyboardInterrupt
-        if holder is not None:
-            return
-        if stop.reason:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop(signal.Signals(number).name)
-
+    interrupt = _Interrupt(stop, terminal)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
@@ -45,3 +37,30 @@ def stopped_by_signals(stop: Stop, terminal: Terminal | None = None) -> Iterator
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+
+
+class _Interrupt:
+    """What a signal does: the first one stops, the second ends the process."""
+
+    def __init__(self, stop: Stop, terminal: Terminal | None) -> None:
+        self._stop = stop
+        self._terminal = terminal
+        self._came = 0.0
+
+    def __call__(self, number: int, frame: object) -> None:
+        holder = self._terminal.holder if self._terminal is not None and number == signal.SIGINT else None
+        if holder == threading.main_thread().ident:
+            raise KeyboardInterrupt
+        if holder is not None:
+            return
+        if self._stop.reason:
+            self._again(number)
+        else:
+            self._came = time.monotonic()
+            self._stop(signal.Signals(number).name)
+
+    def _again(self, number: int) -> None:
+        # One that was sent to a group of processes may come twice: to this one, and by way of its parent.
+        if time.monotonic() - self._came > ECHO:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)

@@ -14,6 +14,7 @@ from flowbuilder.cli.early import Early, read_early
 from flowbuilder.cli.output import say
 from flowbuilder.cli.project import Project, find_project
 from flowbuilder.installed import may_be_installed
+from flowbuilder.supervisor import Watched
 
 if TYPE_CHECKING:
     import pluggy
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 class Setup:
     """Finds each thing when it is first asked for, so that ``--help`` pays for little of it."""
 
-    def __init__(self, arguments: Sequence[str] = (), plugins: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, arguments: Sequence[str] = (), plugins: Sequence[Any] = (), watched: Watched | None = None
+    ) -> None:
+        self.watched = watched or Watched()
         self._arguments = tuple(arguments)  # a copy: click eats up the list it parses
         self._plugins = plugins
         self._is_extended = False
