@@ -11,9 +11,7 @@ import threading
 import time
 from typing import TextIO
 
-from flowbuilder.supervisor import supervise
-
-ECHO = 0.1
+from flowbuilder.supervisor import ECHO, supervise
 
 
 def entry() -> None:
@@ -52,7 +50,6 @@ def _interrupt(number: int, frame: object) -> None:
     came = time.monotonic()
 
     def again(number: int, frame: object) -> None:
-        # One that was sent to a group of processes may come twice.
         if time.monotonic() - came > ECHO:
             signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
             signal.raise_signal(number)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flowbuilder.engine.execute import Stop
+from flowbuilder.supervisor import ECHO
 from flowbuilder.terminal import Terminal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ECHO = 0.1  # seconds
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def stopped_by_signals(stop: Stop, terminal: Terminal | None = None) -> Iterator
     """Let SIGINT and SIGTERM call ``stop``, where this is the main thread and they are not ignored.
 
     The first one asks for an orderly end. The second ends the process at once, by the signal's
-    default action. While somebody holds the ``terminal``, a Ctrl-C is theirs.
+    default action, unless it is an echo of the first. While somebody holds the ``terminal``, a Ctrl-C is theirs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -60,7 +60,6 @@ class _Interrupt:
             self._stop(signal.Signals(number).name)
 
     def _again(self, number: int) -> None:
-        # One that was sent to a group of processes may come twice: to this one, and by way of its parent.
         if time.monotonic() - self._came > ECHO:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 INTERNAL = 3
+# What is sent to a group of processes comes twice, at once and by way of the parent: within so many seconds it is one.
+ECHO = 0.1
 UNWANTED = frozenset({"--pdb", "--help", "-h", "--version"})
 DEBUGGERS = frozenset({"bdb", "pydevd", "debugpy"})
 FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGSYS})
