@@ -68,11 +68,11 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """Return up to three known names that look like ``name``; the higher ``cutoff``, up to 1, the more alike."""
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known names that look like ``name``."""
     import difflib  # only where there is a mistake to help with
 
-    return difflib.get_close_matches(name, list(known), n=3, cutoff=cutoff)
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from flowbuilder.plan.overrides import Overrides
 from flowbuilder.plan.pieces import Binding, Kind, PlannedProvider, PlannedStep
 from flowbuilder.plan.plan import Plan
 from flowbuilder.plan.scope import Scope
+from flowbuilder.plan.spelling import Spelling
 
 BUILT_IN_EXECUTORS = frozenset({"thread", "process", "inline", "loop"})
 
@@ -105,7 +106,7 @@ class _Builder:
         inputs = known.inputs.finished(known.names)
         if not self._options.lenient:
             known.inputs.refuse_missing(inputs, known.scope.names)
-        known.warnings.extend(known.inputs.misspelt(inputs, known.scope.names, self._used))
+        known.warnings.extend(known.inputs.misspelt(inputs, Spelling(known.scope.names), self._used))
         self._checks.steps(self._steps, inputs)
         return Plan(
             workflow=self._workflow,

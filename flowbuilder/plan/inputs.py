@@ -13,10 +13,9 @@ from flowbuilder.plan.fits import is_listed
 from flowbuilder.plan.given import Given, Text, shown_given
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.pieces import PlannedInput
+from flowbuilder.plan.spelling import Spelling
 
 UNTYPED = (None, Any)
-NEARLY_THE_SAME = 0.8
-MOST_COMPARED = 1_000  # names in scope: to compare with more would take its time, and find what is alike by chance
 
 
 class Request(NamedTuple):
@@ -107,26 +106,22 @@ class Inputs:
         )
 
     def misspelt(
-        self,
-        inputs: Mapping[str, PlannedInput],
-        names: Callable[[Member], list[str]],
-        used: Callable[[Member], list[str]],
+        self, inputs: Mapping[str, PlannedInput], spelling: Spelling, used: Callable[[Member], list[str]]
     ) -> Iterator[str]:
         """Yield a sentence for each input that stands by its default, and has nearly the name of a step or provider.
 
-        ``names`` gives what is in scope of a definition, ``used`` what it has by other parameters.
+        ``used`` gives the names whose values a definition has by other parameters.
         """
         for name, one in inputs.items():
             if one.origin != "default":
                 continue
             request = self._requests[name][0]
-            known = names(request.member)
-            spare = set(known).difference(used(request.member), [request.member.definition.name])
-            near = nearest(name, spare, NEARLY_THE_SAME) if len(known) <= MOST_COMPARED else []
-            if near:
+            taken = {request.member.definition.name, *used(request.member)}
+            near = next((other for other in spelling.near(name, request.member) if other not in taken), None)
+            if near is not None:
                 yield (
                     f"{shown(request.member.label)}: the parameter {request.parameter!r} is an input with a default;"
-                    f" did you mean {shown_value(near[0])}? ({request.where})"
+                    f" did you mean {shown_value(near)}? ({request.where})"
                 )
 
     def _given_instead(self, name: str) -> str:
