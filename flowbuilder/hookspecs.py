@@ -195,6 +195,7 @@ def flowbuilder_step_call(run: RunInfo, step: StepInfo, call: Call) -> Generator
     thread that waits for it). ``yield`` gives what the body returned, or raises what it raised.
     An exception before the yield fails the attempt without running the body. ``call`` has
     ``kwargs``, ``attempt``, ``add_section(title, text)`` and, for text that comes bit by bit, ``write(title, text)``.
+    One that lets a person look calls ``call.lift_timeouts()``, and holds the terminal with ``config.terminal.held()``.
     """
 
 

@@ -36,12 +36,14 @@ class Debugger:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._turn = threading.Lock()
         self._is_over = threading.Event()
+        self._cancelled: set[str] = set()
 
     @hookimpl
-    def flowbuilder_run_cancel(self) -> None:
-        """Open no more debuggers: what ends now does so because it was asked to."""
-        self._is_over.set()
+    def flowbuilder_run_cancel(self, run: RunInfo) -> None:
+        """Open no more debuggers for a run: what ends now does so because it was asked to."""
+        self._cancelled.add(run.run_id)
 
     # First, which is outermost: what is typed and printed at the prompt is no output of the step.
     @hookimpl(tryfirst=True)
@@ -57,13 +59,18 @@ class Debugger:
 
     def _look_at(self, error: BaseException, run: RunInfo, step: StepInfo, call: Call) -> None:
         """Open the debugger when it is this failure's turn, and end all where the user quits it."""
-        with self._terminal.held():
-            has_quit = not self._is_over.is_set() and self._opened(error, run, step, call)
+        with self._turn:
+            if self._is_over.is_set() or run.run_id in self._cancelled:
+                return
+            try:
+                with self._terminal.held():
+                    has_quit = self._opened(error, run, step, call)
+            except KeyboardInterrupt:  # beside the prompt, where the debugger does not hear it
+                has_quit = True
             if has_quit:
+                # While nobody holds the terminal: a Ctrl-C would be the holder's.
                 self._is_over.set()
-        # Not while the terminal is held, since a Ctrl-C is the holder's then.
-        if has_quit:
-            _interrupt()
+                _interrupt()
 
     def _opened(self, error: BaseException, run: RunInfo, step: StepInfo, call: Call) -> bool:
         """Show a failure and let the user look at it; return whether all is to end."""

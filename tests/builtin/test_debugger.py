@@ -247,3 +247,26 @@ def test_a_step_that_exits_opens_it(typing: Callable[..., Outcome]) -> None:
 
     assert outcome.stdout.count(PROMPT) == 1
     assert outcome.exit_code == 1
+
+
+def test_a_failure_that_waits_for_its_turn_opens_none_after_q(typing: Callable[..., Outcome]) -> None:
+    flow = """
+        import threading
+        from flowbuilder import step
+
+        together = threading.Barrier(3)
+
+        @step
+        def first(): together.wait(10); raise ValueError
+
+        @step
+        def second(): together.wait(10); raise ValueError
+
+        @step
+        def third(): together.wait(10); raise ValueError
+    """
+    outcome = typing(flow, "q")
+
+    assert outcome.stdout.count(PROMPT) == 1
+    assert outcome.exit_code == 2
+    assert outcome.result.failed_count == 3
