@@ -92,6 +92,7 @@ def hook_order() -> str:
     _phase(drawing, "Planning", 308, 2)
     _main(drawing, 318, "executors", "plan")
     drawing.box(LEFT + COLUMN + 14, 318, 90, "policies", GREEN)
+    drawing.box(LEFT + COLUMN + 114, 318, 70, "store", GREEN)
     drawing.text(LEFT + COLUMN + 14, 377, "once for each run", color=PALE)
     _running(drawing)
     _phase(drawing, "Reporting", 886, 2)

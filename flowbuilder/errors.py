@@ -268,6 +268,10 @@ class StepCancelledError(Exception):
     """A running step was cancelled because its run was, or by ``fail_fast``."""
 
 
+class StepLostError(Exception):
+    """A step with ``idempotent=False`` was running when its process died: nobody knows whether it finished."""
+
+
 class WorkerDiedError(Exception):
     """The worker process of a step ended before the step did: killed, exited or crashed."""
 

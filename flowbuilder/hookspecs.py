@@ -23,6 +23,7 @@ from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import RunResult, StepResult
 from flowbuilder.settings import Settings
+from flowbuilder.store.contract import Store
 from flowbuilder.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -184,6 +185,15 @@ def flowbuilder_policies() -> Mapping[str, Callable[[], Policy]]:
     """Offer policies, the order in which waiting steps start: ``{name: factory}``, for ``policy=name``.
 
     Called on the thread that starts the run, or makes the ``WorkflowScheduler``. An exception stops it.
+    """
+
+
+@hookspec(firstresult=True)
+def flowbuilder_store(url: str) -> Store | None:
+    """Return the store that a URL such as ``redis://host`` stands for, None for a URL that is not yours.
+
+    Called on the thread that starts the run, for ``store=`` and ``--store`` with ``://`` in it. An
+    exception stops the run before anything starts.
     """
 
 

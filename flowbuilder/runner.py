@@ -16,7 +16,10 @@ import sniffio
 from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import Registry, registry as default_registry
+from flowbuilder.durable.keeping import NO_ORIGIN, Keeping, params_of
+from flowbuilder.durable.resuming import ResumeWords
 from flowbuilder.engine.execute import Stop, execute
+from flowbuilder.engine.journal import Journal
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.lanes.factories import BUILT_IN_LANES
 from flowbuilder.engine.views import RunInfo
@@ -41,6 +44,8 @@ class RunWords(TypedDict, total=False):
     overrides: Mapping[Any, Any] | None
     registry: Registry | None
     seed: int
+    store: Any
+    resume: str | None
 
 
 class SyncRunWords(RunWords, total=False):
@@ -71,20 +76,24 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
             workflow's own; ``plugins`` are objects with hooks that hear of this run; ``overrides``
             are values that take the place of steps or providers; ``registry`` is where names are
             looked up (the default one if left out); ``seed`` is of what is random in a run, the
-            jitter of retries; ``backend`` is the event loop's library, "asyncio" or "trio".
+            jitter of retries; ``store`` keeps what happens, the path of a file or a ``Store``;
+            ``resume`` is the id of a run in it that goes on: what succeeded is not done again;
+            ``backend`` is the event loop's library, "asyncio" or "trio".
 
     Raises:
         FlowBuilderError: when the plan is wrong; nothing has started then.
+        StoreError: when the store cannot be read or written; what was told stands in it.
+        RunRefusedError: when a run cannot be resumed: another process owns it, or what had finished was changed.
         InsideLoopError: inside a running event loop.
         KeyboardInterrupt: after Ctrl-C, when what ran has been cancelled and torn down.
     """
     refuse_unknown("run", words, SyncRunWords)
     refuse_running_loop("run", "flowbuilder.arun")
     backend = checked_backend(words.pop("backend", "asyncio"))
-    plan, host = _planned(workflow, words)
-    result, interrupted = run_planned(
-        plan, host, config=words.get("config"), seed=words.get("seed", 0), backend=backend
-    )
+    host = make_host(plugins=words.get("plugins"), entry_points=False)
+    with Keeping(words.get("store"), host) as keeping:
+        info = _entered(workflow, words, host, keeping)
+        result, interrupted = _run_through(info, host, backend, keeping.journal)
     if interrupted:
         raise KeyboardInterrupt
     return result
@@ -105,9 +114,10 @@ async def arun(workflow: Callable[..., R], **words: Unpack[RunWords]) -> RunResu
 async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
     refuse_unknown("arun", words, RunWords)
-    plan, host = _planned(workflow, words)
-    info = run_info(plan, words.get("config"), words.get("seed", 0))
-    return await execute(info, host, factories(host))
+    host = make_host(plugins=words.get("plugins"), entry_points=False)
+    with Keeping(words.get("store"), host) as keeping:
+        info = _entered(workflow, words, host, keeping)
+        return await execute(info, host, factories(host), None, keeping.journal)
 
 
 def refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
@@ -122,10 +132,15 @@ def refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
             raise TypeError(f"{name}() has no argument {word!r}; it takes {', '.join(allowed)}")
 
 
-def _planned(workflow: Any, words: RunWords) -> tuple[Plan, pluggy.PluginManager]:
-    host = make_host(plugins=words.get("plugins"), entry_points=False)
-    plan = make_run_plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"), host)
-    return plan, host
+def _entered(workflow: Any, words: RunWords, host: pluggy.PluginManager, keeping: Keeping) -> RunInfo:
+    """Return the run that is about to start, planned and entered in its store where it has one."""
+    resume, params = words.get("resume"), words.get("params")
+    row = keeping.unfinished(resume) if resume is not None else None
+    if row is not None:
+        params = {**params_of(row), **(params or {})}
+    plan = make_run_plan(workflow, params, words.get("overrides"), words.get("registry"), host)
+    info = run_info(plan, words.get("config"), words.get("seed", 0))
+    return keeping.enter(info, keeping.origin_of(row, plan, ResumeWords()) if row is not None else NO_ORIGIN)
 
 
 def make_run_plan(
@@ -161,9 +176,15 @@ def run_planned(
     process at once, by the signal's default action.
     """
     refuse_running_loop("run", "flowbuilder.arun")
-    info, stop = run_info(plan, config, seed), Stop()
+    return _run_through(run_info(plan, config, seed), host, backend)
+
+
+def _run_through(
+    info: RunInfo, host: pluggy.PluginManager, backend: Backend, journal: Journal | None = None
+) -> tuple[RunResult[Any], bool]:
+    stop = Stop()
     with stopped_by_signals(stop):
-        result = anyio.run(execute, info, host, factories(host), stop, backend=backend)
+        result = anyio.run(execute, info, host, factories(host), stop, journal, backend=backend)
     return result, bool(stop.reason)
 
 

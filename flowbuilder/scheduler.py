@@ -19,6 +19,8 @@ from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declare.validate import checked_amounts, checked_at_once, checked_count
 from flowbuilder.declare.words import checked_priority
 from flowbuilder.declared import Registry
+from flowbuilder.durable.keeping import NO_ORIGIN, Keeping, Origin
+from flowbuilder.durable.opening import Durability
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
@@ -80,6 +82,8 @@ class WorkflowScheduler:
             "critical-path", one that a plugin brings, or a ``Policy``.
         plugins: objects with hooks that hear of every run.
         max_failures: so many failed steps, over all runs, stop them all.
+        store: keeps what happens in every run, the path of a file or a ``Store``; None for nowhere.
+        durability: "full" keeps what was told through a loss of power, "normal" through the death of the process.
         backend: the event loop's library where it has a thread of its own.
     """
 
@@ -91,6 +95,8 @@ class WorkflowScheduler:
         policy: str | Policy = "priority",
         plugins: Sequence[Any] | pluggy.PluginManager = (),
         max_failures: int | None = None,
+        store: Any = None,
+        durability: Durability = "full",
         backend: Backend = "asyncio",
     ) -> None:
         self._host = (
@@ -104,6 +110,8 @@ class WorkflowScheduler:
             checked_count("max_failures=", max_failures, 10_000_000),
         )
         self._backend = checked_backend(backend)
+        self._kept_in = (store, durability)
+        self._keeping: Keeping
         self._driver: Driver | None = None
         self._group: TaskGroup
         self._thread: LoopThread
@@ -119,7 +127,9 @@ class WorkflowScheduler:
 
     async def __aenter__(self) -> Self:
         self._refuse_again()
-        self._driver = Driver(self._host, self._factories, self._limits)
+        store, durability = self._kept_in
+        self._keeping = Keeping(store, self._host, durability)
+        self._driver = Driver(self._host, self._factories, self._limits, self._keeping.journal)
         self._loop_thread = threading.get_ident()
         self._started = time.monotonic()
         self._group = anyio.create_task_group()
@@ -141,6 +151,8 @@ class WorkflowScheduler:
             if alone(several) is error:
                 return False
             raise alone(several) from None
+        finally:
+            self._keeping.close()
 
     async def _serve(self, driver: Driver) -> None:
         """Serve to the end; a cancellation, of the block or while it is left, cancels every run first."""
@@ -205,11 +217,19 @@ class WorkflowScheduler:
         return self.submit_plan(plan, words.get("config"), words.get("priority"), words.get("seed", 0))
 
     def submit_plan(
-        self, plan: Plan, config: ParallelConfig | None = None, priority: int | None = None, seed: int = 0
+        self,
+        plan: Plan,
+        config: ParallelConfig | None = None,
+        priority: int | None = None,
+        seed: int = 0,
+        origin: Origin = NO_ORIGIN,
     ) -> Handle[Any]:
-        """Begin a run of a plan that ``Registry.plan`` gave; a plan may be submitted many times."""
+        """Begin a run of a plan that ``Registry.plan`` gave; a plan may be submitted many times.
+
+        ``origin`` is where it comes from, and for a run that goes on what is kept of it.
+        """
         driver = self._open()
-        info = run_info(plan, config, seed, self._limits.resources)
+        info = self._keeping.enter(run_info(plan, config, seed, self._limits.resources), origin)
         rank = plan.workflow.priority if priority is None else checked_priority(priority)
         variables = copy_context()
         if threading.get_ident() == self._loop_thread:

@@ -16,9 +16,10 @@ from flowbuilder.terminal import Terminal
 class Settings:
     """What plugins see of the configuration.
 
-    ``root`` is the folder of ``pyproject.toml``; ``command`` is what runs: "run", "list", "plan"
-    or "graph". ``options`` has every option of ``run`` by its parameter's name, those of plugins
-    included: the command line's value over that of ``[tool.flowbuilder]`` over the default.
+    ``root`` is the folder of ``pyproject.toml``; ``command`` is what runs: "run", which
+    ``flowbuilder resume`` is too, "list", "plan" or "graph". ``options`` has every option of ``run`` by
+    its parameter's name, those of plugins included: the command line's value over that of
+    ``[tool.flowbuilder]`` over the default.
     ``terminal`` is where reports are printed.
     """
 

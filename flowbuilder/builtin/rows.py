@@ -7,6 +7,7 @@ may see a number that is a moment old.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -73,6 +74,7 @@ class Rows:
         self._rows: dict[tuple[str, str], Row] = {}
         self._runs: dict[str, RunInfo] = {}
         self._planned: list[Plan] = []
+        self._kept: dict[str, Counter[str]] = {}
         self._started = 0.0
 
     @property
@@ -104,11 +106,15 @@ class Rows:
         self._planned = [plan for plan in self._planned if plan is not run.plan]
         self._runs[run.run_id] = run
         self._steps += len(run.plan.steps)
+        if run.kept is not None:
+            self.done += sum("[" not in name for name in run.kept.results)
+            self._kept[run.run_id] = Counter(name.partition("[")[0] for name in run.kept.results)
         self.is_shared = self.is_shared or len(self._runs) + len(self._planned) > 1
 
     def run_ended(self, run: RunInfo) -> None:
         """A run has ended."""
         self._runs.pop(run.run_id, None)
+        self._kept.pop(run.run_id, None)
         self.is_empty = not self._runs and not self._planned
 
     def step_started(self, run: RunInfo, step: StepInfo, attempt: int) -> None:
@@ -122,6 +128,9 @@ class Rows:
                 self.name(run.workflow, key[1]), time.monotonic(), total=step.total, needs=needs
             )
             self._items += step.total or 0
+            if step.total and run.run_id in self._kept:
+                row.done = self._kept[run.run_id][step.name]
+                self._items_done += row.done
         if step.item is None:
             row.attempt, row.next_attempt = attempt, None
         else:

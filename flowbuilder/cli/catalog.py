@@ -13,8 +13,14 @@ COMMANDS = {
     "list": "List workflows and their steps.",
     "plan": "Show what a run would do.",
     "graph": "Draw a workflow.",
+    "resume": "Go on with a run that did not succeed.",
+    "runs": "List the runs that were kept.",
+    "show": "Show one run: its steps, errors and output.",
+    "purge": "Forget runs.",
+    "doctor": "Check the run store.",
     "plugins": "List plugins and their hooks.",
 }
+COLLECTING = ("run", "list", "plan", "graph")  # those that take paths
 
 
 def fresh(name: str) -> click.Command:

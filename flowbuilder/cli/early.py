@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from flowbuilder.cli.catalog import COMMANDS
-from flowbuilder.cli.options import collecting, limiting, plugin_option
+from flowbuilder.cli.catalog import COLLECTING, COMMANDS
+from flowbuilder.cli.options import collecting, keeping, limiting, plugin_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,9 @@ def read_early(arguments: Sequence[str]) -> Early:
     name, *rest = outer["rest"] or ("",)
     if name not in COMMANDS:
         return Early(plugins=outer["plugins"], paths=())
-    inner = _parsed([*collecting(), *limiting()], rest)
+    inner = _parsed([*collecting(), *limiting(), *keeping()], rest)
+    if name not in COLLECTING:
+        return Early(plugins=(*outer["plugins"], *inner["plugins"]), paths=())
     paths = [Path(text.partition("::")[0]) for text in inner["paths"] if text and "\0" not in text]
     return Early(plugins=(*outer["plugins"], *inner["plugins"]), paths=tuple(path for path in paths if _exists(path)))
 

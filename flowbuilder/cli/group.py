@@ -25,12 +25,17 @@ class LazyGroup(click.Group):
         return [*COMMANDS, *sorted(self.commands)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, after plugins have added theirs; ``run`` comes with the options of plugins."""
+        """Return a command, after plugins have added theirs; ``run`` and ``resume`` have the options of plugins."""
         setup = ctx.ensure_object(Setup)
         setup.extend(self)
         if cmd_name not in COMMANDS:
             return self.commands.get(cmd_name)
-        return setup.run_command if cmd_name == "run" else fresh(cmd_name)
+        if cmd_name == "run":
+            return setup.run_command
+        command = fresh(cmd_name)
+        if cmd_name == "resume":  # which reports as run does
+            command.params += setup.plugin_options
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 1024
 MOST = 10_000_000
+USUAL_STORE = ".flowbuilder/runs.db"
 
 
 class Count(click.types.IntParamType):
@@ -99,12 +100,43 @@ def plugin_option() -> click.Option:
     )
 
 
+def store_option() -> click.Option:
+    """Return ``--store``."""
+    return click.Option(
+        ["--store"],
+        metavar="FILE",
+        help=f"Where runs are kept; {USUAL_STORE} below the root, or the URL of a plugin's store.",
+    )
+
+
+def keeping() -> list[click.Parameter]:
+    """Return how the commands that run keep what they do."""
+    return [
+        store_option(),
+        click.Option(["--no-store"], is_flag=True, help="Keep no history; such a run cannot be resumed."),
+        click.Option(
+            ["--durability"],
+            type=click.Choice(["full", "normal"]),
+            default="full",
+            help="What survives: a loss of power, or only the death of the process, which is faster.",
+        ),
+    ]
+
+
 def collecting() -> list[click.Parameter]:
     """Return what every command takes that collects flow files."""
     return [
         click.Argument(["paths"], nargs=-1, shell_complete=_files, metavar="[PATH[::NAME]]..."),
         click.Option(["-k", "--keyword"], metavar="EXPR", help="Workflows by name: 'sales and not old'."),
         click.Option(["-m", "--tags"], metavar="TAGS", help="Workflows by tag: 'nightly or slow'."),
+        *giving(),
+        plugin_option(),
+    ]
+
+
+def giving() -> list[click.Parameter]:
+    """Return what gives inputs their values."""
+    return [
         click.Option(
             ["-P", "--param"],
             multiple=True,
@@ -118,7 +150,6 @@ def collecting() -> list[click.Parameter]:
             shell_complete=_files,
             help="Values of inputs from a .json or .toml file.",
         ),
-        plugin_option(),
     ]
 
 

@@ -12,10 +12,11 @@ from flowbuilder.host import policies_of
 from flowbuilder.plan.needs import check_resources
 from flowbuilder.plan.plan import Plan
 from flowbuilder.scheduler import WorkflowScheduler
+from flowbuilder.store.contract import Store
 
 
-def make_scheduler(plans: Sequence[Plan], work: Session) -> WorkflowScheduler:
-    """Return a scheduler with the limits for all runs together.
+def make_scheduler(plans: Sequence[Plan], work: Session, store: Store | None = None) -> WorkflowScheduler:
+    """Return a scheduler with the limits for all runs together, which are kept in ``store``.
 
     Raises:
         FlowBuilderError: for a policy that nobody offers, or a plan that could never get what it needs.
@@ -29,6 +30,7 @@ def make_scheduler(plans: Sequence[Plan], work: Session) -> WorkflowScheduler:
         policy=policy,
         plugins=work.settings.plugins,
         max_failures=_most_failures(work),
+        store=store,
     )
 
 

@@ -95,7 +95,7 @@ def session(context: click.Context) -> Iterator[Session]:
     setup = context.ensure_object(Setup)
     settings = Settings(
         root=setup.project.root,
-        command=str(context.command.name),
+        command="run" if context.command.name == "resume" else str(context.command.name),
         options=MappingProxyType(_options(context, setup)),
         plugins=setup.host,
         terminal=Terminal(),

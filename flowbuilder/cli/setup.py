@@ -66,6 +66,11 @@ class Setup:
         add_options(command, self.host)
         return command
 
+    @property
+    def plugin_options(self) -> list[click.Parameter]:
+        """The options that plugins have added to ``run``."""
+        return self.run_command.params[len(fresh("run").params) :]
+
     @cached_property
     def defaults(self) -> dict[str, Any]:
         """The values of ``[tool.flowbuilder]`` by parameter name, checked."""

@@ -183,7 +183,8 @@ class Collection:
                 predicate; ``retries`` a number or a ``Retry``; ``timeout`` seconds or a
                 ``timedelta`` for each attempt; ``executor`` "thread", "process", "inline" or one
                 of a plugin; ``resources`` amounts it holds while it runs; ``on_error`` "fail",
-                "continue" or a function; ``tags`` words for ``-m``.
+                "continue" or a function; ``idempotent=False`` for one that must not be repeated where
+                nobody knows whether it finished; ``tags`` words for ``-m``.
 
         Raises:
             DefinitionError: for each wrong argument, with its place and what is allowed.

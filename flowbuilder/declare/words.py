@@ -32,6 +32,7 @@ class StepWords(TypedDict, total=False):
     executor: str | None
     resources: Mapping[str, int] | None
     on_error: Literal["fail", "continue"] | Callable[..., Any]
+    idempotent: bool
     tags: Iterable[str]
 
 
@@ -261,6 +262,15 @@ def checked_scope(scope: object, where: Where) -> bool:
             hint=did_you_mean(scope, ("run", "step")) if isinstance(scope, str) else "",
         )
     return scope == "step"
+
+
+def checked_idempotent(idempotent: object, where: Where) -> bool:
+    """Return ``idempotent=``, whether a step may be repeated when nobody knows whether it finished."""
+    if not isinstance(idempotent, bool):
+        raise DefinitionError(
+            "idempotent= takes True or False", where=where, got=shown_value(idempotent), allowed="True or False"
+        )
+    return idempotent
 
 
 def checked_priority(priority: object, where: Where | None = None) -> int:

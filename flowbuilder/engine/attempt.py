@@ -16,7 +16,13 @@ from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
 from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, UntilLimitError, WorkerDiedError
+from flowbuilder.errors import (
+    StepCancelledError,
+    StepLostError,
+    StepTimeoutError,
+    UntilLimitError,
+    WorkerDiedError,
+)
 from flowbuilder.plan.plan import Binding, PlannedStep
 from flowbuilder.results import Section, Status
 
@@ -138,6 +144,8 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = self._rescue()
+            elif self.phase == "lost":
+                raise self._lost()
             elif not self.is_conditional or self._wanted():
                 self.value = self._called(invoke)
                 if type(self.value) is CoroutineType:
@@ -167,6 +175,8 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = await _awaited(self._rescue())
+            elif self.phase == "lost":
+                raise self._lost()
             elif not self.is_conditional or await self._wanted_async():
                 self.value = await self._called_async()
                 if self.until is not None:
@@ -256,6 +266,12 @@ class Attempt:
         self.wants_more = not holds
         if self.wants_more and self.round >= until.limit:
             raise UntilLimitError(self.info.name, until.limit)
+
+    def _lost(self) -> StepLostError:
+        return StepLostError(
+            f"{self.info.name} was running when its process died, and it is not to be repeated (idempotent=False):"
+            " look whether it did its work; resume --rerun-lost does it again"
+        )
 
     def _rescue(self) -> Any:
         rescue: Any = getattr(self.step.definition, "on_error", None)

@@ -78,8 +78,8 @@ class Conduct:
         self._give_back()
         duration = time.monotonic() - self._started
         self._result = run_result(state, duration, errors, relay.failures(self.info.run_id))
-        relay.tell("run_finish", run=self.info, result=self._result)
-        relay.after(self._told)
+        self._engine.teller.tell("run_finish", run=self.info, result=self._result)
+        self._engine.teller.after(self._told)
         await self._all_told.wait()
         relay.forget(self.info.run_id)
 
@@ -104,7 +104,13 @@ class Conduct:
         self._started = time.monotonic()
         # Its steps are timed from here: what came before is no part of the run.
         self.info = replace(self.info, started_at=time.time())
-        self._engine.relay.tell("run_start", run=self.info)
+        self._engine.teller.tell("run_start", run=self.info)
+        if self._engine.journal is None:
+            self._begin_steps()
+        else:
+            self._engine.journal.when_written(lambda: self._engine.attend(self._begin_steps))
+
+    def _begin_steps(self) -> None:
         self.run = self._begun()
         if self.info.definition.timeout is not None:
             # Weak, so that a run that ended is not kept until the time is up.
@@ -173,7 +179,7 @@ class Conduct:
         state = run.state
         if self.stop_reason and not state.cancel_reason:
             if self._result is None:
-                self._engine.relay.tell("run_cancel", run=self.info, reason=self.stop_reason)
+                self._engine.teller.tell("run_cancel", run=self.info, reason=self.stop_reason)
             with self._engine.lock:
                 run.cancel(self.stop_reason)
             self._count_grace()

@@ -20,6 +20,7 @@ from flowbuilder.engine.context import install_log_records
 from flowbuilder.engine.engine import Engine, Limits
 from flowbuilder.engine.forecast import forecast_of
 from flowbuilder.engine.history import History
+from flowbuilder.engine.journal import Journal
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.outcome import TOO_MANY_FAILED
@@ -57,11 +58,18 @@ class Driver:
         host: the plugins.
         factories: how lanes are made, by the name of their executor.
         limits: what all runs share.
+        journal: writes every run down; None for runs that are not kept.
     """
 
-    def __init__(self, host: pluggy.PluginManager, factories: Mapping[str, LaneFactory], limits: Limits) -> None:
+    def __init__(
+        self,
+        host: pluggy.PluginManager,
+        factories: Mapping[str, LaneFactory],
+        limits: Limits,
+        journal: Journal | None = None,
+    ) -> None:
         self._wakeup = Wakeup()
-        self._engine = Engine(host, factories, limits, self._wakeup.notify)
+        self._engine = Engine(host, factories, limits, self._wakeup.notify, journal)
         self._group: TaskGroup
         self._conducts: dict[Conduct, None] = {}
         self._new: deque[Conduct] = deque()
@@ -74,6 +82,8 @@ class Driver:
         self.has_ended = False
         self.call_soon = self._wakeup.call_soon
         self._engine.stop_all = lambda: self.stop_all(TOO_MANY_FAILED)
+        if journal is not None:
+            journal.attach(self._engine, self.stop_all, self._note_of)
 
     async def serve(self) -> None:
         """Serve until ``close`` was called and every run has ended; no cancellation cuts the clean-up short."""
@@ -210,4 +220,9 @@ class Driver:
     def _note(self, sentence: str) -> None:
         for conduct in list(self._conducts):
             if conduct.run is not None:
+                conduct.run.state.notes.append(sentence)
+
+    def _note_of(self, run_id: str, sentence: str) -> None:
+        for conduct in list(self._conducts):
+            if conduct.run is not None and conduct.info.run_id == run_id:
                 conduct.run.state.notes.append(sentence)

@@ -79,6 +79,25 @@ class Ending:
         if state.cancel_bodies or schedule.ended or (state.overdue and schedule.starved):
             state.shared.attend(self._attend)
 
+    def stop_clock(self, attempt: Attempt) -> None:
+        """Let how an attempt ended stand, however long it takes to write it; no lock is held."""
+        if attempt.deadline is not None:
+            self._look_at_clock(attempt, attempt.deadline)
+            attempt.deadline = None
+
+    def hand_over(self, attempt: Attempt) -> bool:
+        """Return whether the outcome of an attempt has to be written before it is settled.
+
+        A success gives its slot back meanwhile; but a failure may stop all others, and with one slot
+        the order must not hang on how long the writing takes.
+        """
+        is_outcome = attempt.phase in ("body", "rescue") and not attempt.passed
+        if attempt.overdue or not is_outcome or attempt.status is Status.CANCELLED:
+            return False
+        if attempt.status is Status.SUCCESS and not self._state.has_one_slot:
+            self._schedule.free(attempt.unit)
+        return True
+
     def _pass(self, attempt: Attempt) -> None:
         self._records.skip(attempt.unit, attempt.passed)
         self._tell_skip(attempt.unit)
@@ -183,9 +202,12 @@ class Ending:
     def _expand(self, attempt: Attempt) -> None:
         unit = attempt.unit
         count = self._values.expand(unit, attempt.value)
-        self._records.expanded(attempt, self._schedule.expand(unit, count))
+        kept = self._state.kept_items(unit, count)
+        items = self._schedule.expand(unit, count, kept)
+        self._records.expanded(attempt, items)
+        self._state.keep_items(items, kept)
         self._tell_map(unit)
-        if not count:
+        if len(kept) == count:
             self._map_ended(unit)
 
     def _tell_map(self, unit: int) -> None:

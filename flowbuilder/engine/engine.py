@@ -18,6 +18,7 @@ from flowbuilder.engine.adaptive import MOST, Adaptive
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.holders import Holders
+from flowbuilder.engine.journal import Journal, Teller
 from flowbuilder.engine.lanes.base import Lane, LaneFactory
 from flowbuilder.engine.limits import pool_of
 from flowbuilder.engine.napping_lock import NappingLock
@@ -48,6 +49,7 @@ class Engine:
         factories: how lanes are made, by the name of their executor.
         limits: what all runs share.
         notify: wakes the loop; safe from any thread.
+        journal: writes every run down before it is told or used; None for runs that are not kept.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Engine:
         factories: Mapping[str, LaneFactory],
         limits: Limits,
         notify: Callable[[], None],
+        journal: Journal | None = None,
     ) -> None:
         self.lock = NappingLock()
         self.notify = notify
@@ -66,6 +69,8 @@ class Engine:
         self.admission = Admission(limits.policy, now, time.monotonic)
         self.resources = pool_of(limits.resources, time.monotonic)
         self.relay = Relay(host, self._drained)
+        self.teller: Teller = journal or self.relay
+        self.journal = journal
         # As pluggy calls them: the last registered first, which is the outermost.
         self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()[::-1]
         self.timers = Timers()
@@ -121,6 +126,8 @@ class Engine:
 
     def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
         """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
+        if self.journal is not None and not attempt.source.providers.has_own(attempt):
+            return self._write_down(self.journal, attempt, lane)
         with self.lock:
             run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
             if self._adaptive is not None:
@@ -139,6 +146,42 @@ class Engine:
             adaptive.ended(attempt.started, time.monotonic(), self.admission.held)
             self.admission.limit = adaptive.limit
 
+    def _write_down(self, journal: Journal, attempt: Attempt, lane: int | None) -> Attempt | None:
+        """As ``done``, but what follows from the attempt waits until its outcome is written; its slot does not."""
+        run: Run = attempt.source  # type: ignore[assignment]  # as above
+        run.stop_clock(attempt)
+        outcome = journal.outcome(attempt)
+        with self.lock:
+            if self._adaptive is not None:
+                self._adapt(self._adaptive, attempt)
+            is_handed_over = run.hand_over(attempt)
+            if not is_handed_over:
+                run.settle(attempt)
+            following = self._next(lane) if lane is not None else None
+            if lane is not None and following is None:
+                self._woken.discard(lane)
+            wake = self._lanes_to_wake()
+        if is_handed_over:
+            journal.end(attempt, outcome)
+        self._wake(wake)
+        return following
+
+    def settle_recorded(self, attempt: Attempt) -> None:
+        """Act on an attempt whose outcome stands."""
+        run: Run = attempt.source  # type: ignore[assignment]  # as above
+        with self.lock:
+            run.settle(attempt)
+            wake = self._lanes_to_wake()
+        self._wake(wake)
+
+    def begin_recorded(self, attempt: Attempt) -> None:
+        """Let an attempt begin whose start stands."""
+        if attempt.step.providers and not attempt.source.providers.stand(attempt):
+            self.to_prepare.append(attempt)
+            self.notify()
+        else:
+            self.prepare(attempt)
+
     def look(self, lane: int) -> None:
         """Wake a lane if it could start something."""
         with self.lock:
@@ -151,11 +194,14 @@ class Engine:
     def _next(self, lane: int) -> Attempt | None:
         if self.prepared[lane] and (prepared := self._next_prepared(lane)) is not None:
             return prepared
-        if self.relay.is_behind:
+        if self._is_behind:
             return None
         while (taken := self.admission.take(lane)) is not None:
             share, unit = taken
             attempt: Attempt = share.owner.start(unit, lane)
+            if self.journal is not None and _is_written_first(attempt):
+                self.journal.begin(attempt)
+                continue
             if not attempt.step.providers or share.owner.stand(attempt):
                 return attempt
             self.to_prepare.append(attempt)
@@ -193,7 +239,11 @@ class Engine:
         self.wake_lanes()
 
     def _has_work(self, lane: int) -> bool:
-        return bool(self.prepared[lane]) or (self.admission.startable(lane) and not self.relay.is_behind)
+        return bool(self.prepared[lane]) or (self.admission.startable(lane) and not self._is_behind)
+
+    @property
+    def _is_behind(self) -> bool:
+        return self.relay.is_behind or (self.journal is not None and self.journal.is_behind)
 
     def _lanes_to_wake(self) -> Sequence[int]:
         """Return the lanes that could start something, and are not about to look for it anyway."""
@@ -245,3 +295,8 @@ class Engine:
             for due in self.timers.pop_due(time.monotonic()):
                 due()
         self.wake_lanes()
+
+
+def _is_written_first(attempt: Attempt) -> bool:
+    """Return whether an attempt may begin only when its start is written: nobody would repeat it otherwise."""
+    return attempt.phase == "body" and not getattr(attempt.step.definition, "idempotent", True)

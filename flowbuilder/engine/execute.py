@@ -13,6 +13,7 @@ import pluggy
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.drive import Driver
 from flowbuilder.engine.engine import Limits
+from flowbuilder.engine.journal import Journal
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.policies import Fifo
 from flowbuilder.engine.views import RunInfo
@@ -37,8 +38,9 @@ async def execute(
     host: pluggy.PluginManager,
     factories: Mapping[str, LaneFactory],
     stop: Stop | None = None,
+    journal: Journal | None = None,
 ) -> RunResult[Any]:
-    """Run a plan to its end and return the result; failures are data in it.
+    """Run a plan to its end and return the result; failures are data in it. A ``journal`` writes it down.
 
     When the caller is cancelled, by a scope or by its event loop, what runs is cancelled and torn
     down first, within the grace period; then the cancellation goes on.
@@ -46,7 +48,7 @@ async def execute(
     # Whoever is cancelled already gets no run at all.
     await anyio.lowlevel.checkpoint_if_cancelled()
     limits = Limits(info.config.max_concurrency, info.config.resources or {}, Fifo())
-    driver = Driver(host, factories, limits)
+    driver = Driver(host, factories, limits, journal)
     try:
         async with anyio.create_task_group() as group:
             try:

@@ -22,11 +22,11 @@ class Items:
         self._parents: list[int] = []
         self._waiting: dict[int, list[int]] = {}
 
-    def add(self, step: int, count: int) -> range:
-        """Add the items of a mapped step, and return their units."""
+    def add(self, step: int, count: int, ended: int = 0) -> range:
+        """Add the items of a mapped step, of which some have ``ended`` already, and return their units."""
         first = self._count + len(self._parents)
         units = self._units[step] = range(first, first + count)
-        self._open[step] = count
+        self._open[step] = count - ended
         self._parents += [step] * count
         return units
 

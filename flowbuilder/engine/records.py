@@ -96,6 +96,12 @@ class Records:
         """Return why a unit is skipped."""
         return self._ended[unit].reason
 
+    def keep(self, unit: int, result: StepResult[Any]) -> None:
+        """Keep the result of a unit that succeeded before the run was resumed."""
+        self.values[unit] = result.raw_value
+        self._started[unit], self._lasted[unit] = (result.started_at or 0.0) + self._clock, result.duration or 0.0
+        self._ended[unit] = Ended(Status.SUCCESS, attempts=result.attempts, reason=result.reason)
+
     def last_error(self, unit: int) -> BaseException | None:
         """Return what the last attempt of a unit raised."""
         return self._earlier[unit][1].error

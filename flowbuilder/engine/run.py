@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.ending import Ending
-from flowbuilder.engine.rounds import NO_ROUNDS
+from flowbuilder.engine.kept import Kept
+from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
 from flowbuilder.engine.state import RunState
 
 
@@ -32,6 +33,8 @@ class Run:
         self._ending = Ending(state, attend)
         has_own = state.providers.per_step
         self.settle = self._ending.settle_or_release if has_own else self._ending.settle
+        self.stop_clock = self._ending.stop_clock
+        self.hand_over = self._ending.hand_over
         self._steps = state.info.plan.steps
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
@@ -60,6 +63,10 @@ class Run:
             # Its start is told with the number of its items.
             attempt.phase, attempt.has_begun = "expand", False
             return attempt
+        if self.info.kept is not None:
+            self._go_on(attempt, self.info.kept)
+            if attempt.phase == "lost":
+                return attempt
         if number in state.shape.conditional and unit not in self._wanted:
             # Its start is told when its condition holds.
             attempt.is_conditional, attempt.has_begun = True, False
@@ -76,6 +83,16 @@ class Run:
         attempt.until = getattr(attempt.step.definition, "until", None)
         done, attempt.earlier = self.state.rounds.get(attempt.unit, NO_ROUNDS)
         attempt.round = done + 1
+
+    def _go_on(self, attempt: Attempt, kept: Kept) -> None:
+        """Number an attempt behind those that were made before the run was resumed."""
+        name = attempt.info.name
+        attempt.earlier = kept.forgiven.get(name, 0)
+        if attempt.unit not in self.state.tries:
+            attempt.number += kept.attempts.get(name, 0)
+            self.state.rounds[attempt.unit] = Rounds(0, attempt.earlier)
+        if name in kept.lost:
+            attempt.phase, attempt.number = "lost", attempt.number - 1
 
     def _set_limit(self, attempt: Attempt, timeout: float, lane: int) -> None:
         attempt.timeout = timeout

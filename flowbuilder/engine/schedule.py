@@ -8,7 +8,7 @@ lists, so a unit costs tens of bytes and a transition about a microsecond.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from flowbuilder.engine.barriers import Barriers
 from flowbuilder.engine.entries import News, State, Wiring
@@ -36,6 +36,8 @@ class Schedule:
         share: where ready units wait for slots and resources.
         failures_allowed: the failure of this many units stops the run; None for never.
         batches: barriers: groups of steps of which none starts before the group before has ended.
+        kept: the steps that succeeded before, and are not done again.
+        later: those that, once they are ready, wait until they are ``due``.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Schedule:
         *,
         failures_allowed: int | None = None,
         batches: Sequence[Sequence[int]] | None = None,
+        kept: Collection[int] = (),
+        later: Collection[int] = (),
     ) -> None:
         edges, count = wiring.edges, len(wiring.lanes)
         self.news: list[News] = []
@@ -66,13 +70,26 @@ class Schedule:
         self._cause: dict[int, int] = {}
         self._held_waits: set[int] = set()
         self._tried: set[int] = set()
+        self._freed: set[int] = set()
+        self.later = set(later)
         self._passing: dict[int, int] = {}
         self._barriers = Barriers(batches) if batches else None
         if self._barriers:
             self.news.append(News("batch_start", 0))
-        for unit, waits in enumerate(edges.waits):
-            if not waits:
+        self._keep(kept)
+        for unit, waits in enumerate(self._waits_for):
+            if not waits and self._state[unit] == PENDING:
                 self._make_ready(unit)
+
+    def _keep(self, kept: Collection[int]) -> None:
+        for unit in kept:
+            self._state[unit] = SUCCESS
+        for unit in kept:
+            for coded in self._below(unit):
+                self._waits_for[coded >> 2] -= 1
+            self.left -= 1
+            if self._barriers is not None:
+                self._end_in_batch(unit, self._barriers)
 
     # What a driver asks.
 
@@ -154,6 +171,7 @@ class Schedule:
 
     def due(self, unit: int) -> None:
         """Say that a waiting unit may be tried now."""
+        self.later.discard(unit)
         if self._state[unit] == WAITING:
             self._stop_waiting(unit)
             self._tried.add(unit)
@@ -171,26 +189,35 @@ class Schedule:
         self.running += 1
         self.share.slots.hold(self._lines[self.step(unit)])
 
+    def free(self, unit: int) -> None:
+        """Say that the body of a running unit has ended: it holds nothing more, though its end is not said yet."""
+        self._freed.add(unit)
+        self.release(unit)
+
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self.running -= 1
         self.share.slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
 
-    def expand(self, unit: int, count: int) -> range:
+    def expand(self, unit: int, count: int, kept: Collection[int] = ()) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
 
-        An item of a map of a map waits for the item of the same index only.
+        An item of a map of a map waits for the item of the same index only. Those of the indices
+        ``kept`` succeeded before, and are not done again.
         """
         self._leave(unit)
         self._state[unit] = EXPANDED
-        units = self.items.add(unit, count)
+        units = self.items.add(unit, count, len(kept))
         maps = self._edges.maps.get(unit, ())
         self._state += [PENDING] * count
         self._waits_for += [len(maps)] * count
+        for index in kept:
+            self._state[units[index]] = SUCCESS
         for item in units:
-            self._place_item(item, self.items.sources(item, maps))
+            if self._state[item] == PENDING:
+                self._place_item(item, self.items.sources(item, maps))
         self._tell_expanded(unit)
-        if not count:
+        if len(kept) == count:
             self._end(unit, SUCCESS, unit)
         elif self.stopped:
             self._skip_all(units)
@@ -209,7 +236,10 @@ class Schedule:
 
     def _skip_all(self, units: range) -> None:
         for unit in units:
-            if self._state[unit] == WAITING or unit in self._tried:
+            if unit in self.later and self._state[unit] == WAITING:
+                self._stop_waiting(unit)
+                self._end(unit, SKIPPED, -1)
+            elif self._state[unit] == WAITING or unit in self._tried:
                 self.give_up(unit)
             elif self._state[unit] in (PENDING, READY):
                 self._end(unit, SKIPPED, -1)
@@ -224,7 +254,9 @@ class Schedule:
         if self._state[unit] != RUNNING:
             raise RuntimeError(f"unit {unit} is {self.state(unit).name}, not RUNNING")
         self.live -= 1
-        if not held:
+        if self._freed and unit in self._freed:
+            self._freed.discard(unit)
+        elif not held:
             self.release(unit)
 
     def _make_ready(self, unit: int) -> None:
@@ -232,6 +264,10 @@ class Schedule:
             return
         step = unit if unit < self._count else self.items.parent(unit)
         if self._barriers and unit == step and self._barriers.hold(unit):
+            return
+        if self.later and unit in self.later:
+            self._state[unit] = WAITING
+            self._waiting_retries += 1
             return
         self._state[unit] = READY
         self.share.add(unit, step, self._lines[step])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
+from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.journal import Teller
 from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.providers import Providers
 from flowbuilder.engine.records import Records
-from flowbuilder.engine.relay import Relay
 from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
@@ -32,7 +34,8 @@ class LaneFacts(NamedTuple):
 class Shared(Protocol):
     """What a run uses together with all other runs: the engine."""
 
-    relay: Relay
+    admission: Admission
+    teller: Teller
     facts: dict[int, LaneFacts]
     prepared: dict[int, deque[Attempt]]
     to_prepare: deque[Attempt]
@@ -80,23 +83,30 @@ class RunState:
         config = info.config
         self.info = info
         self.shared = shared
-        self.relay = shared.relay
+        self.relay = shared.teller
         self.random = Random(info.seed)
         self.variables = variables
         self.shape = info.plan.shape
         self.batches = barriers_of(info.plan, config)
+        kept = self._kept_steps()
         self.schedule = Schedule(
             wired(info.plan, lanes, resources),
             share,
             failures_allowed=config.failures_allowed,
             batches=[[self.shape.index[name] for name in batch] for batch in self.batches],
+            kept=kept,
+            later=[self.shape.index[name] for name in self._due_names() if name in self.shape.index],
         )
         self.records = Records(info.plan.steps, info.run_id)
+        for unit in kept:
+            self._keep(unit, info.plan.steps[unit].name)
         self.providers = Providers(info.plan)
         self.values = Values(info.plan, self.records, self.providers)
         self.tries: dict[int, int] = {}
         self.rounds: dict[int, Rounds] = {}
         self.due: dict[int, float] = {}
+        for unit in self.schedule.later:
+            self._wait_until(unit, info.plan.steps[unit].name)
         self.current: dict[int, Attempt] = {}
         self.overdue: dict[int, Attempt] = {}
         self.when_left: Callable[[], None] | None = None
@@ -105,6 +115,55 @@ class RunState:
         self.is_timed_out = False
         self.cancel_bodies = False
         self.was_untimed = False
+
+    # What is left of an earlier process.
+
+    def _kept_steps(self) -> list[int]:
+        """Return the steps that are not done again; of a mapped one each item is looked at when it is known."""
+        if self.info.kept is None:
+            return []
+        index, steps = self.shape.index, self.info.plan.steps
+        units = [index[name] for name in self.info.kept.results if name in index]
+        return [unit for unit in units if not steps[unit].each]
+
+    def kept_items(self, unit: int, count: int) -> list[int]:
+        """Return the indices of a mapped step's items that are not done again; let the others be due when they are."""
+        if self.info.kept is None:
+            return []
+        step, first, kept = self.info.plan.steps[unit].name, self.schedule.count, self.info.kept
+        names = [f"{step}[{index}]" for index in range(count)]
+        for index, name in enumerate(names):
+            if name in kept.due:
+                self.schedule.later.add(first + index)
+                self._wait_until(first + index, name)
+        return [index for index, name in enumerate(names) if name in kept.results]
+
+    def keep_items(self, items: range, kept: Sequence[int]) -> None:
+        """Keep the results of those of a mapped step's items."""
+        for index in kept:
+            self._keep(items[index], self.records.info_of(items[index]).name)
+
+    def _due_names(self) -> Collection[str]:
+        return self.info.kept.due if self.info.kept is not None else ()
+
+    def _wait_until(self, unit: int, name: str) -> None:
+        """Let a unit be due at a time of the clock on the wall, which alone outlives a process."""
+        assert self.info.kept is not None
+        due = self.due[unit] = time.monotonic() + max(self.info.kept.due[name] - time.time(), 0.0)
+        self.shared.at(due, lambda: self._is_due(unit))
+
+    def _is_due(self, unit: int) -> None:
+        self.due.pop(unit, None)
+        self.schedule.due(unit)
+
+    def _keep(self, unit: int, name: str) -> None:
+        assert self.info.kept is not None
+        self.records.keep(unit, self.info.kept.results[name])
+
+    @property
+    def has_one_slot(self) -> bool:
+        """Whether no two units of the run ever run at once."""
+        return self.info.config.max_concurrency == 1 or self.shared.admission.limit == 1
 
     @property
     def is_stopping(self) -> bool:

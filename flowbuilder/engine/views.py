@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
+from flowbuilder.engine.kept import Kept
 from flowbuilder.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunInfo:
-    """One run of one workflow, as hooks see it; ``started_at`` is seconds since the epoch."""
+    """One run of one workflow, as hooks see it.
+
+    ``started_at`` is seconds since the epoch; ``kept`` is what an earlier process left of a run that is resumed.
+    """
 
     run_id: str
     workflow: str
@@ -23,6 +27,7 @@ class RunInfo:
     config: ParallelConfig
     started_at: float
     seed: int = 0
+    kept: Kept | None = None
 
 
 class StepInfo(NamedTuple):

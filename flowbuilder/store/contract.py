@@ -37,10 +37,6 @@ class Store(Protocol):
         written. Without ``sync`` they survive the process, but perhaps not a loss of power.
         """
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether so much waits to be written that no new step should start."""
-
     def runs(self, query: RunQuery) -> Sequence[RunRow]:
         """Return runs, the newest first."""
 
@@ -58,6 +54,9 @@ class Store(Protocol):
 
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""
+
+    def problems(self) -> Sequence[str]:
+        """Return what is wrong with what is kept, after a look at all of it."""
 
     def close(self) -> None:
         """Write what waits, and let go of everything."""

@@ -36,6 +36,10 @@ class ValueFiles:
         name = kept.data.decode("ascii")
         return Encoded(kept.format.removesuffix(MARK), (self._folder / name[:2] / name).read_bytes())
 
+    def has(self, name: str) -> bool:
+        """Return whether the file of a value is there."""
+        return (self._folder / name[:2] / name).is_file()
+
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, made = tempfile.mkstemp(dir=path.parent, prefix=".new-")

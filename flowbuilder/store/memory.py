@@ -70,11 +70,6 @@ class MemoryStore:
                 self._writer = Writer(self._commit)
             self._writer.write(draft, then, sync=sync)
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether so much waits to be written that no new step should start."""
-        return self._writer is not None and self._writer.is_behind
-
     def close(self) -> None:
         """Write what waits; what is kept stays, and more may be written later."""
         with self._lock:
@@ -95,8 +90,10 @@ class MemoryStore:
         elif isinstance(entry, AttemptMade):
             attempt = entry.attempt
             attempts, key = self._runs[entry.run_id].attempts, (attempt.unit, attempt.number)
-            started_at = attempts[key].started_at if key in attempts else attempt.started_at
-            attempts[key] = replace(attempt, started_at=started_at)
+            if (before := attempts.get(key)) is not None:
+                error = before.error if attempt.error is None else attempt.error
+                attempt = replace(attempt, started_at=before.started_at, is_past=before.is_past, error=error)
+            attempts[key] = attempt
         elif isinstance(entry, RunEnded):
             run = self._runs[entry.run_id]
             run.row = replace(
@@ -112,8 +109,11 @@ class MemoryStore:
             return
         run = self._runs[row.run_id]
         run.row = replace(run.row, status=RUNNING, duration=None, deaths=row.deaths, died_at=row.died_at)
-        gone = {*entry.forgotten, *(unit for unit, one in run.units.items() if one.status != SUCCESS)}
-        for unit in gone:
+        ended = {unit for unit, one in run.units.items() if one.status != SUCCESS}
+        for key, attempt in run.attempts.items():
+            if attempt.unit in ended:
+                run.attempts[key] = replace(attempt, is_past=True)
+        for unit in ended.union(entry.forgotten):
             run.units.pop(unit, None)
 
     def runs(self, query: RunQuery) -> list[RunRow]:
@@ -154,6 +154,10 @@ class MemoryStore:
         """Return what the steps and items of a run returned."""
         with self._lock:
             return [(unit, row.value) for unit, row in self._runs[run_id].units.items()] if run_id in self._runs else []
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with what is kept: nothing can be."""
+        return []
 
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""

@@ -80,7 +80,7 @@ def _unit(row: Any) -> UnitRow:
 def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
     """Return the attempts of a run."""
     found = connection.execute(
-        f"SELECT step, item, number, started_at, status, error, due_at FROM attempts {OF_RUN}", (run_id,)
+        f"SELECT step, item, number, started_at, status, error, due_at, is_past FROM attempts {OF_RUN}", (run_id,)
     )
     return [
         AttemptRow(
@@ -90,8 +90,9 @@ def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
             status=status,
             error=json.loads(error) if error else None,
             due_at=due_at,
+            is_past=bool(is_past),
         )
-        for step, item, number, started_at, status, error, due_at in found
+        for step, item, number, started_at, status, error, due_at, is_past in found
     ]
 
 

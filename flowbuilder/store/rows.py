@@ -83,7 +83,8 @@ class UnitRow:
 class AttemptRow:
     """One attempt; ``status`` is "" while it has not ended, or where its process died meanwhile.
 
-    ``due_at`` is when the next one was to follow, in seconds since the epoch.
+    ``due_at`` is when the next one was to follow, in seconds since the epoch. ``is_past`` is one of a step
+    that had ended when its run was resumed: it uses up no retry any more.
     """
 
     unit: Unit
@@ -92,6 +93,7 @@ class AttemptRow:
     status: str = ""
     error: Mapping[str, Any] | None = None
     due_at: float | None = None
+    is_past: bool = False
 
 
 # What is written, in the order in which it happened.

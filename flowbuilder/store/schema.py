@@ -37,6 +37,7 @@ CREATE TABLE attempts (
     status TEXT NOT NULL,
     error BLOB,
     due_at REAL,
+    is_past INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run, step, item, number)
 );
 CREATE TABLE units (

@@ -82,11 +82,6 @@ class SqliteStore:
         """Write entries behind all that were given before; see ``Store.write``."""
         self._writer.write(draft, then, sync=sync)
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether so much waits to be written that no new step should start."""
-        return self._writer.is_behind
-
     def close(self) -> None:
         """Write what waits, and let go of the file."""
         self._writer.close()
@@ -99,8 +94,7 @@ class SqliteStore:
                 raise StoreError("the run store was replaced while it was used", where=str(self.path))
             self._set_synchronous(full=sync and self._full)
             with self._transaction() as connection:
-                for entry in ready:
-                    writing.apply(connection, entry, self._numbers)
+                writing.apply(connection, ready, self._numbers)
 
     def _set_synchronous(self, *, full: bool) -> None:
         # A commit that syncs covers all that were made before it, so those of mere starts need no sync.
@@ -176,6 +170,13 @@ class SqliteStore:
                 writing.forget(self._reader, run_id)
             self._files.drop(reading.files(self._reader))
         return len(wanted)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the file, and which values are missing beside it."""
+        with self._reads() as connection:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)") if text != "ok"]
+            missing = [name for name in reading.files(connection) if not self._files.has(name)]
+        return found + [f"the file of a value is missing: {name}" for name in sorted(missing)]
 
     # The file.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
@@ -11,8 +12,8 @@ from flowbuilder.errors import StoreError
 from flowbuilder.store.contract import Draft, Then
 from flowbuilder.store.rows import Entry
 
-BACKLOG = 5_000
 BATCH = 2_000
+LINGER = 0.002  # seconds
 
 
 class Commit(Protocol):
@@ -44,11 +45,6 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="flowbuilder-store", daemon=True)
         self._thread.start()
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether so much waits that no new step should start."""
-        return self._queue.qsize() > BACKLOG
-
     def write(self, draft: Draft, then: Then | None, *, sync: bool) -> None:
         """Take what is to be written, and return at once."""
         self._queue.put(_Wanted(draft, then, sync))
@@ -68,16 +64,20 @@ class Writer:
         self._on_close()
 
     def _gathered(self, first: _Wanted) -> tuple[list[_Wanted], bool]:
-        """Return what waits, and whether nothing comes after it."""
-        batch = [first]
+        """Return what waits, and whether nothing comes after it.
+
+        What needs no sync by itself waits a moment for something that does, and stands with that.
+        """
+        batch, is_urgent, until = [first], first.sync, time.monotonic() + LINGER
         while len(batch) < BATCH:
             try:
-                one = self._queue.get_nowait()
-            except Empty:
+                one = self._queue.get_nowait() if is_urgent else self._queue.get(timeout=until - time.monotonic())
+            except (Empty, ValueError):  # a timeout below 0
                 break
             if one is None:
                 return batch, True
             batch.append(one)
+            is_urgent = is_urgent or one.sync
         return batch, False
 
     def _write(self, batch: Sequence[_Wanted]) -> None:

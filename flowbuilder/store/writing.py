@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,11 @@ ENDED_RUN = "UPDATE runs SET status = ?, duration = ?, counts = ?, deaths = 0, d
 ATTEMPT = (
     "INSERT INTO attempts (run, step, item, number, started_at, status, error, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (run, step, item, number) DO UPDATE SET"
-    " status = excluded.status, error = excluded.error, due_at = excluded.due_at"
+    " status = excluded.status, error = coalesce(excluded.error, error), due_at = excluded.due_at"
+)
+PAST = (
+    "UPDATE attempts SET is_past = 1 WHERE run = ? AND (step, item) IN"
+    " (SELECT step, item FROM units WHERE run = ? AND status != ?)"
 )
 UNIT = (
     "INSERT OR REPLACE INTO units (run, step, item, status, attempts, started_at, duration, reason, format, value,"
@@ -48,13 +52,31 @@ def with_files(entry: Entry, files: ValueFiles) -> Entry:
     return entry
 
 
-def apply(connection: sqlite3.Connection, entry: Entry, numbers: dict[str, int]) -> None:
-    """Execute an entry; ``numbers`` remembers the number of each run."""
-    if isinstance(entry, UnitEnded):
-        connection.execute(UNIT, _unit(_number(connection, entry.run_id, numbers), entry.row))
-    elif isinstance(entry, AttemptMade):
-        connection.execute(ATTEMPT, _attempt(_number(connection, entry.run_id, numbers), entry.attempt))
-    elif isinstance(entry, RunEnded):
+def apply(connection: sqlite3.Connection, entries: Iterable[Entry], numbers: dict[str, int]) -> None:
+    """Execute entries; ``numbers`` remembers the number of each run."""
+    units: list[tuple[Any, ...]] = []
+    attempts: list[tuple[Any, ...]] = []
+    for entry in entries:
+        if isinstance(entry, UnitEnded):
+            units.append(_unit(_number(connection, entry.run_id, numbers), entry.row))
+        elif isinstance(entry, AttemptMade):
+            attempts.append(_attempt(_number(connection, entry.run_id, numbers), entry.attempt))
+        else:
+            _apply_rows(connection, units, attempts)
+            _apply_run(connection, entry, numbers)
+    _apply_rows(connection, units, attempts)
+
+
+def _apply_rows(connection: sqlite3.Connection, units: list[Any], attempts: list[Any]) -> None:
+    """Execute what waits: units and attempts stand in tables of their own, so which of them comes first is the same."""
+    connection.executemany(ATTEMPT, attempts)
+    connection.executemany(UNIT, units)
+    attempts.clear()
+    units.clear()
+
+
+def _apply_run(connection: sqlite3.Connection, entry: RunBegan | RunEnded, numbers: dict[str, int]) -> None:
+    if isinstance(entry, RunEnded):
         connection.execute(ENDED_RUN, (entry.status, entry.duration, encoded(entry.counts), entry.run_id))
     elif entry.is_resumed:
         _resume(connection, entry, _number(connection, entry.run.run_id, numbers))
@@ -73,6 +95,7 @@ def _number(connection: sqlite3.Connection, run_id: str, numbers: dict[str, int]
 def _resume(connection: sqlite3.Connection, entry: RunBegan, number: int) -> None:
     run = entry.run
     connection.execute(RESUMED_RUN, (RUNNING, run.deaths, run.died_at, run.run_id))
+    connection.execute(PAST, (number, number, SUCCESS))
     connection.execute("DELETE FROM units WHERE run = ? AND status != ?", (number, SUCCESS))
     rows = [(number, unit.step, unit.item) for unit in entry.forgotten]
     connection.executemany("DELETE FROM units WHERE run = ? AND step = ? AND item = ?", rows)

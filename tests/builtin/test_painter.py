@@ -161,7 +161,8 @@ def test_ctrl_c_wipes_the_rows_and_ends_with_the_counts(tmp_path: Path) -> None:
     assert screen.has_cursor
     rows = [row.strip() for row in screen.rows]
     assert not [row for row in rows if row.startswith(("running", "━"))]
-    assert "interrupted: 1 cancelled, 1 skipped in" in rows[-2]
+    assert "interrupted: 1 cancelled, 1 skipped in" in rows[-3]
+    assert rows[-2].startswith("go on: flowbuilder resume ")
     assert "printed by a step" not in text
     assert json.loads((tmp_path / "out.json").read_text())["runs"][0]["status"] == "cancelled"
     assert ElementTree.parse(tmp_path / "out.xml").getroot().get("errors") == "1"

@@ -36,7 +36,7 @@ def test_every_option_may_be_set_by_its_long_name(tester: FlowTester) -> None:
     outcome = tester.run("run", "--maxfail", "2", "--resource", "db=4")
     assert outcome.exit_code == 0, outcome
     assert outcome.stdout.splitlines()[0] == (
-        "all=True backend=trio batch_size=4 durations=3 executor=inline fail_fast=True keyword=report"
+        "all=True backend=trio batch_size=4 durability=full durations=3 executor=inline fail_fast=True keyword=report"
         " max_concurrency=2 maxfail=2 policy=fair quiet=1 resources={'db': 4, 'gpu': 1} schedule=batches"
         " step_timeout=5.0"
     )

@@ -39,7 +39,7 @@ def imported(folder: Path, *words: str) -> set[str]:
     return {name.partition(".")[0] for name in modules} | set(modules)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["run", "-q"]])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["run", "-q", "--no-store"]])
 def test_what_is_heavy_is_imported_only_when_it_is_used(tmp_path: Path, words: list[str]) -> None:
     assert imported(tmp_path, *words) & HEAVY == set()
 

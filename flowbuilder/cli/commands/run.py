@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,24 +13,28 @@ import click
 
 from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS, USAGE
 from flowbuilder.cli.catalog import COMMANDS
-from flowbuilder.cli.options import collecting, limiting
+from flowbuilder.cli.keeping import kept, lasting_options, print_how_to_go_on, source_of
+from flowbuilder.cli.options import collecting, keeping, limiting
 from flowbuilder.cli.output import say
 from flowbuilder.cli.scheduling import config_of, make_scheduler
 from flowbuilder.cli.selection import refuse_several
 from flowbuilder.cli.session import Session, session
 from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.durable.keeping import Origin
 from flowbuilder.engine.execute import Stop
 from flowbuilder.errors import SettingsError, error_line, listed
 from flowbuilder.plan.plan import Plan
 from flowbuilder.results import FAILURES, RunResult, Status
 from flowbuilder.scheduler import WorkflowScheduler
 from flowbuilder.signals import stopped_by_signals
+from flowbuilder.store.contract import Store
 from flowbuilder.terminal import Terminal
 
 Results = list[RunResult[Any]]
+Wanted = tuple[Plan, Origin]
 
 
-@click.command("run", params=[*collecting(), *limiting()], short_help=COMMANDS["run"])
+@click.command("run", params=[*collecting(), *limiting(), *keeping()], short_help=COMMANDS["run"])
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
     """Collect flow files and run the workflows in them.
@@ -40,17 +45,27 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     with session(context) as work:
         _refuse_contradictions(work)
-        _refuse_absent(options["backend"])
+        refuse_absent(options["backend"])
         workflows = work.select()
         if not (work.names_something or options["all"]):
             refuse_several(workflows)
         plans = work.plan(workflows)
-        results: Results = []
-        try:
-            is_interrupted = run_all(plans, work, results)
-        finally:
-            work.settings.plugins.hook.flowbuilder_summary(terminal=work.settings.terminal, results=results)
-    code = exit_code(results, is_interrupted=is_interrupted, is_strict=options["strict_plugins"])
+        lasting, root = lasting_options(work), work.settings.root
+        wanted = [(plan, Origin(source=source_of(plan.workflow, root), options=lasting)) for plan in plans]
+        with nullcontext() if options["no_store"] and "store" not in work.typed else kept(context) as store:
+            return run_and_report(wanted, work, store, is_strict=options["strict_plugins"])
+
+
+def run_and_report(wanted: Sequence[Wanted], work: Session, store: Store | None, *, is_strict: bool) -> int:
+    """Run plans, print the summary and how to go on, and return the exit code."""
+    results: Results = []
+    try:
+        is_interrupted = run_all(wanted, work, results, store)
+    finally:
+        work.settings.plugins.hook.flowbuilder_summary(terminal=work.settings.terminal, results=results)
+        if store is not None:
+            print_how_to_go_on(results, work, work.settings.options)
+    code = exit_code(results, is_interrupted=is_interrupted, is_strict=is_strict)
     return code or _code_of_output(work.settings.terminal)
 
 
@@ -75,22 +90,27 @@ def _contradiction(one: str, other: str) -> SettingsError:
     return SettingsError(f"{one} and {other} contradict each other", hint="give one of them")
 
 
-def _refuse_absent(backend: str) -> None:
+def refuse_absent(backend: str) -> None:
+    """Refuse a back end that is not installed.
+
+    Raises:
+        SettingsError: naming the package.
+    """
     if importlib.util.find_spec(backend) is None:
         raise SettingsError(
             f"--backend {backend} needs the package {backend}, which is not installed", hint=f"pip install {backend}"
         )
 
 
-def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:
-    """Run plans within limits that they share, adding to ``results`` in their order.
+def run_all(wanted: Sequence[Wanted], work: Session, results: Results, store: Store | None = None) -> bool:
+    """Run plans within limits that they share, adding to ``results`` in their order; a ``store`` keeps them.
 
     Returns:
         Whether a signal interrupted them; the first one cancels them all, the second ends the process.
     """
-    scheduler, stop = make_scheduler(plans, work), Stop()
-    configs = [config_of(plan, work) for plan in plans]
-    see_through = partial(_see_through, scheduler, list(zip(plans, configs, strict=True)), stop, results)
+    scheduler, stop = make_scheduler([plan for plan, _ in wanted], work, store), Stop()
+    configs = [config_of(plan, work) for plan, _ in wanted]
+    see_through = partial(_see_through, scheduler, list(zip(wanted, configs, strict=True)), stop, results)
     with stopped_by_signals(stop, work.settings.terminal):
         anyio.run(see_through, backend=work.settings.options["backend"])
     _say_not_run("interrupted" if stop.reason else "stopped by a failure", results, work)
@@ -99,10 +119,10 @@ def run_all(plans: Sequence[Plan], work: Session, results: Results) -> bool:
 
 
 async def _see_through(
-    scheduler: WorkflowScheduler, wanted: Sequence[tuple[Plan, ParallelConfig]], stop: Stop, results: Results
+    scheduler: WorkflowScheduler, wanted: Sequence[tuple[Wanted, ParallelConfig]], stop: Stop, results: Results
 ) -> None:
     async with scheduler:
-        handles = [scheduler.submit_plan(plan, config) for plan, config in wanted]
+        handles = [scheduler.submit_plan(plan, config, origin=origin) for (plan, origin), config in wanted]
         stop.told = scheduler.cancel
         if stop.reason:
             scheduler.cancel(stop.reason)

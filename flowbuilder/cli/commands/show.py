@@ -1,0 +1,138 @@
+"""``flowbuilder show``: one run, from what was kept of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from flowbuilder.cli.catalog import COMMANDS
+from flowbuilder.cli.history import attempt_as_data, counts_of, duration_of, in_words, run_as_data, unit_as_data
+from flowbuilder.cli.keeping import kept
+from flowbuilder.cli.options import plugin_option, store_option
+from flowbuilder.cli.output import put
+from flowbuilder.errors import NothingToDoError, UnknownNameError, shown
+from flowbuilder.store.contract import Store
+from flowbuilder.store.rows import AttemptRow, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.terminal import Terminal
+
+WIDEST = 40
+NARROWEST_LINE = 10
+IN_FULL = 10
+GOOD = ("success", "skipped")
+
+
+@click.command(
+    "show",
+    params=[
+        click.Argument(["run"], required=False),
+        click.Option(["--items"], is_flag=True, help="A line for each item of mapped steps, too."),
+        click.Option(["--json", "as_json"], is_flag=True, help="As one JSON document."),
+        store_option(),
+        plugin_option(),
+    ],
+    short_help=COMMANDS["show"],
+)
+@click.pass_context
+def command(context: click.Context, /, *, run: str | None, items: bool, as_json: bool, **rest: Any) -> None:
+    """Show one run: its inputs, its steps on a line of time, its errors and what failed steps printed.
+
+    RUN is the id of a run or its beginning; the last run if left out. Results are not read, and no code of the
+    workflow is run.
+    """
+    with kept(context, is_read=True) as store:
+        row = _row(store, run)
+        units, attempts = store.units(row.run_id), store.attempts(row.run_id)
+    if as_json:
+        document = run_as_data(row)
+        document["steps"] = [unit_as_data(one) for one in units]
+        document["attempts"] = [attempt_as_data(one) for one in attempts]
+        put(json.dumps(document, indent=2))
+    else:
+        put("\n".join([*_head(row, units), *_steps(units, attempts, with_items=items), *_failures(units)]))
+
+
+def _row(store: Store, run: str | None) -> RunRow:
+    if run is None:
+        for row in store.runs(RunQuery(limit=1)):
+            return row
+        raise NothingToDoError("no run was kept yet")
+    found = store.run(run)
+    if found is None:
+        raise UnknownNameError("run", run, [row.run_id for row in store.runs(RunQuery(limit=12))])
+    return found
+
+
+def _head(row: RunRow, units: Sequence[UnitRow]) -> Iterator[str]:
+    yield f"{shown(row.workflow)}, run {row.run_id}: {row.status}"
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.started_at))
+    counted: dict[str, int] = {}
+    for one in units:
+        counted[one.status] = counted.get(one.status, 0) + (one.unit.item < 0)
+    counts = counts_of(row) or in_words(counted) or "no step has ended"
+    yield f"began {when}, took {duration_of(row.duration)}; {counts}"
+    if row.source:
+        yield f"from {shown(row.source, 500)}"
+    for name, text in row.shown.items():
+        yield f"  {shown(name)} = {shown(text, 300)}"
+
+
+def _steps(units: Sequence[UnitRow], attempts: Sequence[AttemptRow], *, with_items: bool) -> Iterator[str]:
+    ended = [one for one in units if with_items or one.unit.item < 0]
+    known = {one.unit for one in units}
+    open_ = {one.unit: one for one in attempts if one.unit not in known and (with_items or one.unit.item < 0)}
+    if not ended and not open_:
+        return
+    yield ""
+    width = min(max(len(shown(str(unit))) for unit in [*(one.unit for one in ended), *open_]), WIDEST)
+    line = _Line(units, Terminal().width - width - 36)
+    for one in ended:
+        attempt = f", attempt {one.attempts}" if one.attempts > 1 else ""
+        about = shown(one.reason, 60) if one.status == "skipped" else line.of(one)
+        name, took = shown(str(one.unit)), duration_of(one.duration)
+        yield f"  {name:<{width}}  {one.status:<9} {took:>12}  {about}{attempt}".rstrip()
+    for unit, made in open_.items():
+        what = f"attempt {made.number} {made.status or 'had not ended'}"
+        yield f"  {shown(str(unit)):<{width}}  {'-':<9} {'':>12}  {what}"
+
+
+class _Line:
+    """The time from the first start to the last end, as so many columns."""
+
+    def __init__(self, units: Sequence[UnitRow], columns: int) -> None:
+        spans = [(one.started_at, one.started_at + (one.duration or 0)) for one in units if one.started_at is not None]
+        self._first = min((start for start, _ in spans), default=0.0)
+        self._whole = max((end for _, end in spans), default=0.0) - self._first
+        self._columns = max(columns, NARROWEST_LINE)
+
+    def of(self, one: UnitRow) -> str:
+        """Return a step's part of the line."""
+        if one.started_at is None or not self._whole:
+            return ""
+        start = int((one.started_at - self._first) / self._whole * (self._columns - 1))
+        length = max(round((one.duration or 0) / self._whole * self._columns), 1)
+        return " " * start + "━" * min(length, self._columns - start)
+
+
+def _failures(units: Sequence[UnitRow]) -> Iterator[str]:
+    """Yield errors and output of what failed; of a mapped step the items' own."""
+    mapped = {one.unit.step for one in units if one.unit.item >= 0}
+    failed = [one for one in units if one.status not in GOOD and not _is_whole(one.unit, mapped)]
+    for one in failed[:IN_FULL]:
+        yield ""
+        yield f"{shown(str(one.unit))} {one.status}"
+        if one.error is not None:
+            text = one.error.get("traceback") or f"{one.error.get('type')}: {one.error.get('message')}"
+            yield from (f"  {shown(line, 500)}" for line in str(text).rstrip("\n").split("\n"))
+        for title, text in one.sections:
+            yield f"  {shown(title)}:"
+            yield from (f"    {shown(line, 500)}" for line in text.rstrip("\n").split("\n"))
+    if len(failed) > IN_FULL:
+        yield f"\n… and {len(failed) - IN_FULL:,} more; --json has all"
+
+
+def _is_whole(unit: Unit, mapped: set[str]) -> bool:
+    return unit.item < 0 and unit.step in mapped

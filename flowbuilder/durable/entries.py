@@ -1,0 +1,187 @@
+"""Entries: what the engine tells, as the rows that are kept of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flowbuilder.durable.failures import failure_data
+from flowbuilder.durable.prints import code_of, wiring_of
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.relay import Late
+from flowbuilder.engine.views import RunInfo, StepInfo
+from flowbuilder.errors import StepLostError, shown
+from flowbuilder.plan.plan import PlannedStep
+from flowbuilder.results import Status, StepResult
+from flowbuilder.store.rows import (
+    LOST,
+    NOT_STORED,
+    AttemptMade,
+    AttemptRow,
+    Encoded,
+    Entry,
+    RunBegan,
+    RunEnded,
+    RunRow,
+    Unit,
+    UnitEnded,
+    UnitRow,
+)
+from flowbuilder.store.values import encode
+
+LONGEST_SECTION = 64 * 1024
+
+
+class Entries:
+    """Makes the entries of the runs of one engine, on any thread; ``tell`` is told which run has a value left out."""
+
+    def __init__(self, tell: Callable[[str, str], None]) -> None:
+        self._tell = tell
+        self._noted: set[tuple[str, str]] = set()
+        self._rows: dict[str, tuple[RunRow, tuple[Unit, ...] | None]] = {}
+        self._prints: dict[int, tuple[PlannedStep, str, str]] = {}
+        self._clock = time.monotonic() - time.time()
+
+    def expect(self, row: RunRow, forgotten: Iterable[Unit] | None) -> None:
+        """Keep the row of a run until it starts."""
+        self._rows[row.run_id] = row, None if forgotten is None else tuple(forgotten)
+
+    def of(self, name: str, facts: dict[str, Any], at: float) -> Sequence[Entry]:
+        """Return what is written of a hook that was called at ``at``, seconds since the epoch."""
+        make = getattr(self, f"_{name}", None)
+        return make(at=at, **facts) if make is not None else ()
+
+    # What is told, by the names of the hooks.
+
+    def _run_start(self, run: RunInfo, at: float) -> Sequence[Entry]:
+        row, forgotten = self._rows.pop(run.run_id)
+        return (RunBegan(row, is_resumed=forgotten is not None, forgotten=forgotten or ()),)
+
+    def _step_start(self, run: RunInfo, step: StepInfo, attempt: int, at: float) -> Sequence[Entry]:
+        if step.item is None and getattr(step.definition, "each", None):
+            return ()  # the items have attempts
+        return (AttemptMade(run.run_id, AttemptRow(unit=unit_of(step), number=attempt, started_at=at)),)
+
+    def _step_retry(
+        self, run: RunInfo, step: StepInfo, attempt: int, error: BaseException, delay: float, at: float
+    ) -> Sequence[Entry]:
+        row = AttemptRow(unit=unit_of(step), number=attempt, started_at=at, status=Status.FAILED, due_at=at + delay)
+        return (AttemptMade(run.run_id, row),)
+
+    def _step_finish(self, run: RunInfo, step: StepInfo, result: Late, at: float) -> Sequence[Entry]:
+        # Any other success was written with its value before it was told.
+        return (self._ended(run, step, result()),) if step.total is not None else ()
+
+    def _step_error(self, run: RunInfo, step: StepInfo, result: Late, at: float) -> Sequence[Entry]:
+        return self._failed(run, step, result(), at)
+
+    def _failed(self, run: RunInfo, step: StepInfo, result: StepResult[Any], at: float) -> Sequence[Entry]:
+        ended = self._ended(run, step, result)
+        if result.status is not Status.CANCELLED or result.items is not None:
+            return (ended,)
+        row = AttemptRow(unit=unit_of(step), number=result.attempts, started_at=at, status=result.status)
+        return AttemptMade(run.run_id, row), ended
+
+    def _step_skip(self, run: RunInfo, step: StepInfo, reason: str, at: float) -> Sequence[Entry]:
+        return (UnitEnded(run.run_id, UnitRow(unit=unit_of(step), status=Status.SKIPPED, reason=reason)),)
+
+    def _run_finish(self, run: RunInfo, result: Any, at: float) -> Sequence[Entry]:
+        found = Counter(str(step.status) for step in result.steps.values())
+        counts = {str(status): found[status] for status in Status if found[status]}
+        return (RunEnded(run.run_id, str(result.status), result.duration, counts),)
+
+    def _ended(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> UnitEnded:
+        row = UnitRow(
+            unit=unit_of(step),
+            status=str(result.status),
+            attempts=result.attempts,
+            started_at=result.started_at,
+            duration=result.duration,
+            reason=result.reason,
+            error=failure_data(result.error),
+            sections=_sections(result.sections),
+        )
+        if isinstance(result.error, StepLostError):
+            row = replace(row, status=LOST)
+        return UnitEnded(run.run_id, row)
+
+    # Attempts, which are written before they are told.
+
+    def began(self, attempt: Attempt) -> Sequence[Entry]:
+        """Return that an attempt begins."""
+        return self._step_start(attempt.source.info, attempt.info, attempt.number, attempt.started - self._clock)
+
+    def outcome(self, attempt: Attempt) -> Sequence[Entry]:
+        """Return how an attempt ended; for a success with its value, which user code may have a part in."""
+        run_id, unit = attempt.source.info.run_id, unit_of(attempt.info)
+        if attempt.phase not in ("body", "rescue") or attempt.passed:
+            return ()
+        if attempt.wants_more and attempt.status is Status.SUCCESS:
+            return (AttemptMade(run_id, self._made(attempt, unit, "repeated")),)
+        if attempt.status is Status.SUCCESS:
+            return (UnitEnded(run_id, self._success(attempt, unit, self._value(attempt))),)
+        if attempt.status not in (Status.FAILED, Status.TIMED_OUT):
+            return ()
+        failed = AttemptMade(run_id, self._made(attempt, unit, str(attempt.status)))
+        if getattr(attempt.step.definition, "on_error", "fail") != "continue" or attempt.is_worth_another:
+            return (failed,)
+        # It goes on with None; should the run be stopping, it is written anew as failed.
+        return failed, UnitEnded(run_id, self._success(attempt, unit, encode(None)))
+
+    def _made(self, attempt: Attempt, unit: Unit, status: str) -> AttemptRow:
+        return AttemptRow(
+            unit=unit,
+            number=attempt.number,
+            started_at=attempt.started - self._clock,
+            status=status,
+            error=failure_data(attempt.error),
+        )
+
+    def _success(self, attempt: Attempt, unit: Unit, value: Encoded) -> UnitRow:
+        wiring, code = self._prints_of(attempt.step)
+        return UnitRow(
+            unit=unit,
+            status=str(Status.SUCCESS),
+            attempts=attempt.number,
+            started_at=attempt.started - self._clock,
+            duration=time.monotonic() - attempt.started,
+            value=value,
+            error=failure_data(attempt.error),
+            sections=_sections(attempt.sections),
+            wiring=wiring,
+            code=code,
+        )
+
+    def _value(self, attempt: Attempt) -> Encoded:
+        try:
+            return encode(attempt.value)
+        except ValueError as error:
+            self._note(attempt, shown(error, 300))
+            return NOT_STORED
+
+    def _note(self, attempt: Attempt, why: str) -> None:
+        """Say once of a step that it cannot be kept."""
+        run_id, name = attempt.source.info.run_id, attempt.step.name
+        if (run_id, name) not in self._noted:
+            self._noted.add((run_id, name))
+            self._tell(run_id, f"{name} would run again if this run is resumed: its {why}")
+
+    def _prints_of(self, step: PlannedStep) -> tuple[str, str]:
+        found = self._prints.get(id(step))
+        if found is None:
+            found = self._prints[id(step)] = step, wiring_of(step), code_of(step)
+        return found[1:]
+
+
+def unit_of(step: StepInfo) -> Unit:
+    """Return what a step or item is called in a store."""
+    if step.item is None:
+        return Unit(step.name)
+    return Unit(step.name[: step.name.rindex("[")], step.item)
+
+
+def _sections(sections: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((part.title, part.text[-LONGEST_SECTION:]) for part in sections)

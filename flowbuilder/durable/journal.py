@@ -1,0 +1,152 @@
+"""StoreJournal: writes the runs of one engine into a run store, and passes on what was told when it stands."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from flowbuilder.durable.entries import Entries
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.journal import Recorded
+from flowbuilder.engine.relay import Late
+from flowbuilder.store.contract import Claim, Store
+from flowbuilder.store.rows import Entry, RunRow, Unit
+
+BACKLOG = 5_000
+WRITTEN = frozenset({"run_start", "step_start", "step_retry", "step_finish", "step_error", "step_skip", "run_finish"})
+UNSYNCED = frozenset({"step_start", "step_retry", "batch_start", "batch_finish", "run_cancel"})
+
+
+class StoreJournal:
+    """The engine's ``Journal`` over a ``Store``; one serves one engine.
+
+    ``failure`` is what the store failed with.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.failure: Exception | None = None
+        self._store = store
+        self._entries = Entries(lambda run_id, text: self._note(run_id, text))
+        self._claims: dict[str, Claim] = {}
+        self._given = itertools.count(1)
+        self._last = 0
+        self._done = 0
+        self._is_waited_for = False
+        self._engine: Recorded
+        self._stop_all: Callable[[str], None]
+        self._note: Callable[[str, str], None]
+        self._loop_thread = 0
+
+    # Runs.
+
+    def enter(self, row: RunRow, forgotten: Iterable[Unit] | None = None) -> None:
+        """Take on a run, which nobody else may own; ``forgotten`` says that it is resumed, and what is dropped of it.
+
+        Raises:
+            RunRefusedError: when another process owns it.
+        """
+        self._claims[row.run_id] = self._store.claim(row.run_id)
+        self._entries.expect(row, forgotten)
+
+    def close(self) -> None:
+        """Give back the runs that have not ended."""
+        for claim in self._claims.values():
+            claim.release()
+        self._claims.clear()
+
+    # What the engine says.
+
+    def attach(self, engine: Recorded, stop_all: Callable[[str], None], note: Callable[[str, str], None]) -> None:
+        """Begin to serve an engine, on its loop."""
+        self._engine, self._stop_all, self._note = engine, stop_all, note
+        self._loop_thread = threading.get_ident()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that no new step should start."""
+        if self._last - self._done <= BACKLOG:
+            return False
+        self._is_waited_for = True
+        return self._last - self._done > BACKLOG // 2
+
+    def hears(self, name: str) -> bool:
+        """Return whether a hook is written down, or anybody listens to it."""
+        return name in WRITTEN or self._engine.relay.hears(name)
+
+    def tell(self, name: str, result: Late | None = None, /, **facts: Any) -> None:
+        """Write what a hook is told, then tell it."""
+        at, late = time.time(), {} if result is None else {"result": result}
+        self._write(
+            lambda: self._entries.of(name, {**facts, **late}, at),
+            partial(self._pass_on, name, facts, result),
+            sync=name not in UNSYNCED,
+        )
+
+    def after(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called after all that was told before."""
+        self._write(tuple, lambda error: self._engine.relay.after(call))
+
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when all that was told before stands."""
+        self._write(tuple, lambda error: call())
+
+    def outcome(self, attempt: Attempt) -> Callable[[], Iterable[Entry]]:
+        """Return what is to be written of an attempt; on the loop's own thread nothing is encoded yet."""
+        if threading.get_ident() == self._loop_thread:
+            return lambda: self._entries.outcome(attempt)
+        entries = self._entries.outcome(attempt)
+        return lambda: entries
+
+    def end(self, attempt: Attempt, outcome: Callable[[], Iterable[Entry]]) -> None:
+        """Write how an attempt ended, then have it settled."""
+        self._write(outcome, lambda error: self._settle(attempt, error))
+
+    def begin(self, attempt: Attempt) -> None:
+        """Write that an attempt begins, then let it begin."""
+        self._write(lambda: self._entries.began(attempt), lambda error: self._begin(attempt, error))
+
+    # On the thread that writes.
+
+    def _write(
+        self, draft: Callable[[], Iterable[Entry]], then: Callable[[Exception | None], None], *, sync: bool = True
+    ) -> None:
+        self._last = next(self._given)
+        self._store.write(draft, lambda error: self._written(then, error), sync=sync)
+
+    def _written(self, then: Callable[[Exception | None], None], error: Exception | None) -> None:
+        if error is not None and self.failure is None:
+            self.failure = error
+            self._stop_all("the run store failed")
+        then(error)
+        self._done += 1
+        if self._is_waited_for and self._last - self._done <= BACKLOG // 2:
+            self._is_waited_for = False
+            self._engine.wake_lanes()
+
+    def _pass_on(self, name: str, facts: dict[str, Any], result: Late | None, error: Exception | None) -> None:
+        if name == "run_finish" and (claim := self._claims.pop(facts["run"].run_id, None)) is not None:
+            claim.release()
+        self._engine.relay.tell(name, result, **facts)
+
+    def _settle(self, attempt: Attempt, error: Exception | None) -> None:
+        if error is not None:
+            _take_back(attempt, error)
+        self._engine.settle_recorded(attempt)
+
+    def _begin(self, attempt: Attempt, error: Exception | None) -> None:
+        if error is not None:
+            _take_back(attempt, error)
+            self._engine.settle_recorded(attempt)
+        else:
+            self._engine.begin_recorded(attempt)
+
+
+def _take_back(attempt: Attempt, error: Exception) -> None:
+    """Note that an attempt may not be told or used, since it was not written."""
+    attempt.cancelled()
+    if attempt.error is not None:
+        attempt.error.__cause__ = error

@@ -1,0 +1,63 @@
+"""Journal: the seam where runs are written down before they are told or used; a run without one never comes here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.relay import Late, Relay
+
+
+class Teller(Protocol):
+    """Whom a run tells what happened: the hook thread, or a journal that passes it on."""
+
+    def hears(self, name: str) -> bool:
+        """Return whether anybody listens to a hook."""
+
+    def tell(self, name: str, result: Late | None = None, /, **facts: Any) -> None:
+        """Take one call of a hook and return at once; from any thread, also under the engine's lock.
+
+        ``result`` makes the hook's argument of that name when it is wanted.
+        """
+
+    def after(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called after all that was told before."""
+
+
+class Recorded(Protocol):
+    """What a journal asks of the engine whose runs it writes down."""
+
+    relay: Relay
+
+    def settle_recorded(self, attempt: Attempt) -> None:
+        """Act on an attempt whose outcome stands."""
+
+    def begin_recorded(self, attempt: Attempt) -> None:
+        """Let an attempt begin whose start stands."""
+
+    def wake_lanes(self) -> None:
+        """Wake every lane that could start something."""
+
+
+class Journal(Teller, Protocol):
+    """Writes down what happens in the runs of one engine; a plain ``tell`` is passed on when it stands."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that no new step should start; the lanes are woken after it."""
+
+    def attach(self, engine: Recorded, stop_all: Callable[[str], None], note: Callable[[str, str], None]) -> None:
+        """Begin to serve an engine; ``stop_all`` cancels its runs, ``note`` adds a note to the result of one."""
+
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when all that was told before stands, on any thread."""
+
+    def outcome(self, attempt: Attempt) -> Callable[[], Any]:
+        """Return what is to be written of an attempt that has ended; user code runs here, so no lock is held."""
+
+    def end(self, attempt: Attempt, outcome: Callable[[], Any]) -> None:
+        """Write how an attempt ended, then have it settled."""
+
+    def begin(self, attempt: Attempt) -> None:
+        """Write that an attempt begins, then let it begin."""

@@ -1,0 +1,171 @@
+"""kill -9 at random moments: nothing that was told is done again, nothing that was told is lost."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flowbuilder.store.rows import RunQuery
+from flowbuilder.store.sqlite import SqliteStore
+from flowbuilder.store.values import decode
+
+# Each step writes a line when it starts; a hook writes one when it was told that it finished.
+FLOW = """
+import os, time
+from flowbuilder import hookimpl, step, workflow
+
+LOG = os.open("log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def note(*words):
+    os.write(LOG, (" ".join(map(str, words)) + "\\n").encode())
+
+@hookimpl
+def flowbuilder_step_finish(run, step, result):
+    if not result.reason and step.total is None:
+        note("told", step.name, result.value)
+
+def begin(ctx):
+    note("start", ctx.step, ctx.attempt)
+    time.sleep(0.002)
+
+@step
+def first(ctx) -> int:
+    begin(ctx)
+    return 1
+
+@step
+async def left(first: int, ctx) -> int:
+    begin(ctx)
+    return first + 1
+
+@step
+def right(first: int, ctx) -> tuple:
+    begin(ctx)
+    return (first,)
+
+@step
+def items(left: int, right: tuple, ctx) -> list:
+    begin(ctx)
+    return list(range(20))
+
+@step(each={"x": "items"})
+def work(x: int, ctx) -> int:
+    begin(ctx)
+    return x * x
+
+@step(each={"x": "work"})
+async def more(x: int, ctx) -> int:
+    begin(ctx)
+    return x + 1
+
+@step
+def last(more: list, ctx) -> int:
+    begin(ctx)
+    return sum(more)
+
+@workflow
+def flow(last: int, ctx) -> int:
+    begin(ctx)
+    return last
+"""
+EXPECTED = sum(x * x + 1 for x in range(20))
+
+
+def lines(folder: Path, kind: str) -> list[list[str]]:
+    text = (folder / "log.txt").read_text() if (folder / "log.txt").exists() else ""
+    return [line.split(" ", 2)[1:] for line in text.split("\n")[:-1] if line.startswith(f"{kind} ")]
+
+
+def killed_after(folder: Path, seconds: float | None, *words: str) -> int:
+    """Run a command, and kill it so long after its run has begun; return its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flowbuilder", *words, "-p", "flow_all"],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    before = len(lines(folder, "start"))
+    while process.poll() is None and len(lines(folder, "start")) == before:
+        time.sleep(0.001)
+    if seconds is not None:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    code, error = process.wait(), process.stderr.read().decode() if process.stderr else ""
+    if process.stderr:
+        process.stderr.close()
+    # The process may have been killed after the run had ended: then nothing is left to go on with.
+    assert code in (0, 5, -signal.SIGKILL), error
+    return code
+
+
+def check_told(folder: Path) -> None:
+    """Assert that all that was told stands in the store, and that none of it ran again after it was told."""
+    text = (folder / "log.txt").read_text().split("\n")[:-1]
+    done: set[str] = set()
+    for line in text:
+        kind, name, _ = line.split(" ", 2)
+        assert kind == "told" or name not in done, f"{name} ran again after it was told"
+        done |= {name} if kind == "told" else set()
+    store = SqliteStore(folder / ".flowbuilder" / "runs.db")
+    (row,) = store.runs(RunQuery())
+    kept = {str(unit): repr(decode(value)) for unit, value in store.values(row.run_id) if value.format}
+    assert store.problems() == []
+    store.close()
+    assert dict(lines(folder, "told")).items() <= kept.items()
+
+
+def survive(folder: Path, seed: int, most: int) -> int:
+    """Kill a run at random moments, so often at ``most``, until it ends; return how often it was killed."""
+    (folder / "pyproject.toml").touch()
+    (folder / "flow_all.py").write_text(FLOW)
+    chance, kills = random.Random(seed), 0
+    words: tuple[str, ...] = ("run", "flow_all.py", "-n", "4")
+    while killed_after(folder, chance.uniform(0, 0.06) if kills < most else None, *words) < 0:
+        kills += 1
+        check_told(folder)
+        words = ("resume",)
+    check_told(folder)
+    starts = Counter(name for name, _ in lines(folder, "start"))
+    assert all(count <= 1 + kills for count in starts.values())
+    for name in starts:
+        numbers = [int(number) for one, number in lines(folder, "start") if one == name]
+        assert numbers == sorted(numbers)
+    return kills
+
+
+def final_value(folder: Path) -> int:
+    store = SqliteStore(folder / ".flowbuilder" / "runs.db")
+    (row,) = store.runs(RunQuery(status="success"))
+    values = {str(unit): value for unit, value in store.values(row.run_id)}
+    store.close()
+    return int(decode(values["flow"]))
+
+
+@pytest.mark.timeout(300)
+def test_kills_at_random_moments_lose_nothing_and_repeat_nothing_that_was_told(
+    tmp_path: Path, unmeasured: None
+) -> None:
+    kills = 0
+    for seed in range(2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        kills += survive(folder, seed, 5)
+        assert final_value(folder) == EXPECTED
+    assert kills > 4
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3600)
+def test_many_kills_lose_nothing_and_repeat_nothing_that_was_told(tmp_path: Path, unmeasured: None) -> None:
+    kills = seed = 0
+    while kills < 1_000:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        kills += survive(folder, seed, 12)
+        assert final_value(folder) == EXPECTED
+        seed += 1
