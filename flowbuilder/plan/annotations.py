@@ -8,10 +8,10 @@ import enum
 import inspect
 import types
 import typing
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from flowbuilder.declare.signature import annotations_of, unwrapped
+from flowbuilder.declare.signature import annotations_of, unwrapped, wants_result
 from flowbuilder.errors import listed, shown, shown_value
 
 UNTYPED = (None, inspect.Parameter.empty, Any, object)
@@ -51,24 +51,41 @@ EXAMPLES_BY_NAME = {
 }
 
 
+class Notes(NamedTuple):
+    """The annotations of one function by parameter; ``results`` are the parameters that ask for a ``StepResult``."""
+
+    of: Mapping[str, Any]
+    results: frozenset[str]
+
+
+NO_NOTES = Notes({}, frozenset())
+
+
 class Annotations:
     """The annotations of functions, each function's read once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[object, dict[str, Any]]] = {}
+        self._known: dict[int, tuple[object, Notes]] = {}
 
-    def of(self, fn: Callable[..., Any] | None, name: str) -> Any:
-        """Return the annotation of one parameter, or of ``return``; None where there is none."""
-        if fn is None:
-            return None
-        plain = unwrapped(fn)
+    def notes(self, fn: Callable[..., Any] | None) -> Notes:
+        """Return the annotations of a function, or of the one inside a partial."""
+        plain = unwrapped(fn) if fn is not None else None
         if not getattr(plain, "__annotations__", None) and not hasattr(plain, "__wrapped__"):
-            return None
+            return NO_NOTES
         known = self._known.get(id(plain))
         if known is None:
             # The function is kept, for as long as its id stands for it.
-            known = self._known[id(plain)] = (plain, annotations_of(plain))
-        return type(None) if name in known[1] and known[1][name] is None else known[1].get(name)
+            known = self._known[id(plain)] = (plain, _read(plain))
+        return known[1]
+
+    def of(self, fn: Callable[..., Any] | None, name: str) -> Any:
+        """Return the annotation of one parameter, or of ``return``; None where there is none."""
+        return self.notes(fn).of.get(name)
+
+
+def _read(fn: Any) -> Notes:
+    notes = {name: type(None) if note is None else note for name, note in annotations_of(fn).items()}
+    return Notes(notes, frozenset(name for name, note in notes.items() if wants_result(note)))
 
 
 def bare(note: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from flowbuilder.declare.collection import Collection
-from flowbuilder.declare.definitions import ProviderDefinition, StepDefinition, WorkflowDefinition
+from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDefinition, WorkflowDefinition
 from flowbuilder.errors import CycleError, PlanError, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
 from flowbuilder.plan.bind import Binder, Known
@@ -24,6 +25,7 @@ from flowbuilder.plan.plan import Plan
 from flowbuilder.plan.scope import Scope
 from flowbuilder.plan.spelling import Spelling
 
+Bindings = tuple[Binding, ...]
 BUILT_IN_EXECUTORS = frozenset({"thread", "process", "inline", "loop"})
 
 
@@ -67,6 +69,7 @@ def make_plan(
         homes=Homes(workflow, names),
         annotations=annotations,
         warnings=[],
+        offers=defaultdict(dict),
     )
     return _Builder(workflow, known, given).plan()
 
@@ -94,8 +97,9 @@ class _Builder:
 
     def plan(self) -> Plan:
         known = self._known
-        for root in self._roots():
-            self._visit(root)
+        for root, name in self._roots():
+            if root not in self._planned:
+                self._visit(root, name)
         known.overrides.refuse_unused(known.names, known.inputs)
         if not self._steps:
             raise PlanError(
@@ -122,32 +126,34 @@ class _Builder:
         each = planned.each if isinstance(planned, PlannedStep) else ()
         return [one.source.removeprefix(member.home.prefix) for one in (*planned.bindings, *each)]
 
-    def _roots(self) -> list[Member]:
+    def _roots(self) -> Iterator[tuple[Member, str]]:
         body = self._known.homes.root.body
         binder = Binder(self._known, body)
         binder.order(self._workflow.steps)
-        return [*binder.needed, *([body] if self._workflow.fn is not None else [])]
+        yield from binder.needed.items()
+        if self._workflow.fn is not None:
+            yield body, self._known.names.of(body)
 
     # Visiting: depth first without recursion, so that a chain may have any length.
 
-    def _visit(self, root: Member) -> None:
-        if root in self._planned:
-            return
+    def _visit(self, root: Member, name: str) -> None:
         path: dict[Member, None] = {root: None}
-        trail = [iter(self._plan_one(root))]
+        trail = [self._plan_one(root, name)]
         while trail:
-            below = next((one for one in trail[-1] if one in path or one not in self._planned), None)
-            if below is None:
+            planned, waiting = trail[-1]
+            if not waiting:
                 trail.pop()
-                done, _ = path.popitem()
-                self._finish(done, self._planned[done])
-            elif below in path:
+                self._finish(path.popitem()[0], planned)
+                continue
+            below, name = waiting.pop()
+            if below in path:
                 raise _circle([*path][[*path].index(below) :])
-            else:
+            if below not in self._planned:
                 path[below] = None
-                trail.append(iter(self._plan_one(below)))
+                trail.append(self._plan_one(below, name))
 
     def _finish(self, member: Member, planned: PlannedStep | PlannedProvider) -> None:
+        self._planned[member] = planned
         if isinstance(planned, PlannedProvider):
             self._providers[planned.name] = planned
             return
@@ -162,62 +168,52 @@ class _Builder:
 
     # Planning one definition.
 
-    def _plan_one(self, member: Member) -> list[Member]:
-        """Plan one member and return those it waits for."""
+    def _plan_one(self, member: Member, name: str) -> tuple[PlannedStep | PlannedProvider, list[tuple[Member, str]]]:
+        """Plan one member; return it with those it waits for that are not done, the first one last."""
         binder, definition = Binder(self._known, member), member.definition
         if self._checks.is_passed_by(definition):
             self._known.warnings.append(
                 f"{shown(member.label)}: a decorator stands above FlowBuilder's own and is passed by; put it below"
                 f" ({definition.where})"
             )
-        if isinstance(definition, ProviderDefinition):
-            planned: PlannedStep | PlannedProvider = self._provider(definition, binder, self._known.names.of(member))
-        elif isinstance(definition, StepDefinition):
-            planned = self._step(definition, binder, self._known.names.of(member))
+        if isinstance(definition, StepDefinition):
+            planned: PlannedStep | PlannedProvider = self._step(definition, binder, name)
+        elif isinstance(definition, ProviderDefinition):
+            planned = self._provider(definition, binder, name)
         else:
             assert isinstance(definition, WorkflowDefinition)
-            planned = self._body(definition, binder, self._known.names.of(member))
-        self._planned[member] = planned
-        return list(binder.needed)
+            planned = self._body(definition, binder, name)
+        return planned, [one for one in reversed(binder.needed.items()) if one[0] not in self._planned]
 
     def _provider(self, definition: ProviderDefinition, binder: Binder, name: str) -> PlannedProvider:
-        bindings = tuple(binder.bind(one, definition.fn) for one in definition.parameters)
+        bindings = binder.bind(definition.parameters, definition.fn)
         self._checks.provider(definition, bindings)
         return PlannedProvider(name=name, definition=definition, bindings=bindings)
 
     def _step(self, definition: StepDefinition, binder: Binder, name: str) -> PlannedStep:
-        each = tuple(binder.bind_each(*one) for one in definition.each.items())
-        given = _given(definition)
-        bindings = tuple(
-            Binding(one.name, given[one.name], has_default=one.has_default)
-            if one.name in given
-            else binder.bind(one, definition.fn)
-            for one in definition.parameters
-        )
-        when = binder.bind_function(definition.when, bindings)
-        until = _until(definition, binder, bindings)
-        rescue = definition.on_error if callable(definition.on_error) else None
-        on_error = binder.bind_function(rescue, bindings, {"error": Kind.ERROR})
-        after = tuple(binder.order(definition.after))
+        each = tuple(binder.bind_each(*one) for one in definition.each.items()) if definition.each else ()
+        bindings = binder.bind(definition.parameters, definition.fn, _given(definition))
+        when, until, on_error = _beside(definition, binder, bindings)
+        after = tuple(binder.order(definition.after)) if definition.after else ()
         used = (*bindings, *each, *when, *until, *on_error)
         planned = PlannedStep(
-            name=name,
-            definition=definition,
-            bindings=bindings,
-            each=each,
-            when=when,
-            until=until,
-            on_error=on_error,
-            after=after,
-            upstream=_joined(_sources(Kind.STEP, used), after),
-            providers=_sources(Kind.PROVIDER, used),
-            executor=self._executor(definition),
+            name,
+            definition,
+            bindings,
+            each,
+            when,
+            until,
+            on_error,
+            after,
+            _joined(_sources(Kind.STEP, used), after),
+            _sources(Kind.PROVIDER, used) if binder.has_providers else (),
+            self._executor(definition),
         )
         self._checks.step(planned, definition)
         return planned
 
     def _body(self, definition: WorkflowDefinition, binder: Binder, name: str) -> PlannedStep:
-        bindings = tuple(binder.bind(one, definition.fn) for one in definition.parameters)
+        bindings = binder.bind(definition.parameters, definition.fn)
         requested = _sources(Kind.STEP, bindings)
         # A step the body requests is waited for in the way its parameter says, steps= or not.
         after = tuple(one for one in binder.order(definition.steps) if one not in requested)
@@ -238,15 +234,27 @@ class _Builder:
         return definition.executor or default
 
 
-def _given(definition: StepDefinition) -> dict[str, Kind]:
+def _given(definition: StepDefinition) -> Mapping[str, Kind]:
     """Return the parameters of a step that each call of it fills anew: mapped ones, and the previous result."""
+    if not definition.each and definition.until is None:
+        return NOTHING
     given = dict.fromkeys(definition.each, Kind.ITEM)
     if definition.until is not None and "previous" not in definition.needs:
         given.setdefault("previous", Kind.PREVIOUS)
     return given
 
 
-def _until(definition: StepDefinition, binder: Binder, bindings: Sequence[Binding]) -> tuple[Binding, ...]:
+def _beside(definition: StepDefinition, binder: Binder, bindings: Bindings) -> tuple[Bindings, Bindings, Bindings]:
+    """Bind the functions that stand beside the body: ``when``, ``until`` and ``on_error``."""
+    rescue = definition.on_error if callable(definition.on_error) else None
+    if definition.when is None and definition.until is None and rescue is None:
+        return (), (), ()
+    when = binder.bind_function(definition.when, bindings)
+    until = _until(definition, binder, bindings)
+    return when, until, binder.bind_function(rescue, bindings, {"error": Kind.ERROR})
+
+
+def _until(definition: StepDefinition, binder: Binder, bindings: Bindings) -> Bindings:
     if definition.until is None:
         return ()
     beside = {definition.name: Kind.RESULT, "result": Kind.RESULT}

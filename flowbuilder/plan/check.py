@@ -38,6 +38,18 @@ class Checks:
         """Refuse an unknown executor, async functions of a plain step, and what cannot be sent to a worker."""
         if planned.executor not in self._executors:
             raise UnknownNameError("executor", planned.executor, sorted(self._executors - {"loop"}), definition.where)
+        if definition.when is not None or definition.until is not None or callable(definition.on_error):
+            self._of_one_colour(definition)
+        if planned.each and any(one.wants_result for one in planned.each):
+            raise PlanError(
+                f"each= gives {shown_value(definition.name)} values, not results",
+                where=definition.where,
+                allowed="StepResult[…] for a parameter that takes a whole step",
+            )
+        if planned.executor == "process":
+            self._sendable(planned, definition)
+
+    def _of_one_colour(self, definition: StepDefinition) -> None:
         until = definition.until.predicate if definition.until else None
         for word, fn in (("when", definition.when), ("until", until), ("on_error", definition.on_error)):
             if callable(fn) and not definition.is_async and read_signature(fn, definition.where).is_async:
@@ -46,14 +58,6 @@ class Checks:
                     where=definition.where,
                     hint="make both async def, or both def",
                 )
-        if any(one.wants_result for one in planned.each):
-            raise PlanError(
-                f"each= gives {shown_value(definition.name)} values, not results",
-                where=definition.where,
-                allowed="StepResult[…] for a parameter that takes a whole step",
-            )
-        if planned.executor == "process":
-            self._sendable(planned, definition)
 
     def is_passed_by(self, definition: Definition) -> bool:
         """Return whether a decorator stands above FlowBuilder's own, so that what it does is never done."""
@@ -79,16 +83,14 @@ class Checks:
         """Refuse edges whose two annotations plainly contradict each other, and sources of uneven length."""
         by_name = {step.name: step for step in steps}
         for step in by_name.values():
-            for binding in step.bindings:
-                if binding.kind is Kind.STEP and not binding.wants_result:
-                    self._edge(by_name[binding.source], step, binding.parameter)
+            wanted = self._annotations.notes(step.definition.fn).of
+            for parameter, kind, source, _, wants_result, _ in step.bindings if wanted else ():
+                if kind is Kind.STEP and not wants_result and parameter in wanted:
+                    self._edge(by_name[source], step, parameter, wanted[parameter])
             if step.each:
                 self._each(step, by_name, inputs)
 
-    def _edge(self, source: PlannedStep, target: PlannedStep, parameter: str) -> None:
-        wanted = self._annotations.of(target.definition.fn, parameter)
-        if wanted is None:
-            return
+    def _edge(self, source: PlannedStep, target: PlannedStep, parameter: str, wanted: Any) -> None:
         given = self._gives(source)
         if contradicts(given, wanted):
             gives = f"{type_name(given)}, one result for each item" if source.mapped else type_name(given)

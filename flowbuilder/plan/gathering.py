@@ -16,8 +16,7 @@ def gathering(planned: PlannedStep, home: Home, waited_for: Set[str]) -> Planned
     ``waited_for`` are the steps of its home that others of it wait for: all but the last ones.
     """
     sinks = [name for name in planned.after if name not in waited_for]
-    return replace(
-        planned,
+    return planned._replace(
         definition=replace(home.workflow, fn=_gathered),
         # One that a false ``when`` skipped is left out.
         bindings=tuple(Binding(name.removeprefix(home.prefix), Kind.STEP, name, has_default=True) for name in sinks),

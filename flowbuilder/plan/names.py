@@ -21,7 +21,7 @@ class Names:
         known = self._names.get(member)
         if known is None:
             home = member.home
-            is_named = member.is_body and home.name
+            is_named = home.name and member.is_body
             known = self._names[member] = home.name if is_named else self.new(member.definition, home.prefix)
         return known
 

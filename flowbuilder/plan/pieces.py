@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.errors import Where
@@ -24,8 +24,7 @@ class Kind(Enum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One parameter and its source.
 
     ``source`` is the name of the step, input or provider; ``value`` is a settled value for
@@ -40,9 +39,8 @@ class Binding:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlannedStep:
-    """A step in its place: its definition and where each parameter comes from.
+class PlannedStep(NamedTuple):
+    """A step in its place: its definition and where each parameter comes from; equal to itself alone.
 
     ``each`` has the bindings of the mapped parameters, ``when``, ``until`` and ``on_error`` those of the
     step's own functions. ``upstream`` names every step that ends before this one
@@ -60,6 +58,12 @@ class PlannedStep:
     upstream: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     executor: str = "thread"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     @property
     def is_body(self) -> bool:

@@ -12,7 +12,7 @@ from flowbuilder.declare.definitions import Definition, WorkflowDefinition, defi
 from flowbuilder.declare.signature import innermost
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
-from flowbuilder.plan.home import Member
+from flowbuilder.plan.home import Home, Member
 
 
 class Clash(NamedTuple):
@@ -39,6 +39,7 @@ class Scope:
         self._added: Layer = collection.own()
         self._plugins = tuple(plugins)
         self._modules: dict[str, Layer] = {}
+        self._seen: dict[tuple[Home, str, str], dict[str, Definition | None]] = {}
 
     def find(self, name: str, requester: Member) -> Definition | None:
         """Return the definition ``name`` stands for, or None when it is an input.
@@ -46,7 +47,14 @@ class Scope:
         Raises:
             PlanError: when it stands for two that were imported under different names.
         """
-        name = composed(name)
+        home, definition = requester
+        # All that is written in one place sees the same, so each name is looked for there once.
+        seen = self._seen.setdefault((home, definition.module, definition.scope), {})
+        if name not in seen:
+            seen[name] = self._found(composed(name), requester)
+        return seen[name]
+
+    def _found(self, name: str, requester: Member) -> Definition | None:
         for names in self._layers(requester):
             found = names.get(name)
             if isinstance(found, Clash):

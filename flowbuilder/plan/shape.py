@@ -10,6 +10,7 @@ from flowbuilder.errors import StepTimeoutError
 from flowbuilder.plan.edges import Edge, Edges, edges_of
 from flowbuilder.plan.pieces import Kind, PlannedStep
 
+VALUE, SOFT, ANY = Edge.VALUE, Edge.SOFT, Edge.ANY
 TIMEOUT_KINDS = frozenset(StepTimeoutError.__mro__)
 
 
@@ -54,14 +55,19 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     )
 
 
-def _upstream(step: PlannedStep, mapped: set[str], index: Mapping[str, int]) -> list[tuple[int, Edge]]:
+def _upstream(step: PlannedStep, mapped: Set[str], index: Mapping[str, int]) -> list[tuple[int, Edge]]:
     """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
-    found: dict[str, Edge] = dict.fromkeys(step.after, Edge.SOFT)
-    items = {one.source for one in step.each if one.kind is Kind.STEP and one.source in mapped}
-    for one in (*step.bindings, *step.when, *step.until, *step.on_error, *step.each):
-        if one.kind is not Kind.STEP or (one.source in items and one in step.each):
-            continue
-        edge = Edge.ANY if one.wants_result else Edge.SOFT if one.has_default else Edge.VALUE
-        found[one.source] = min(found.get(one.source, edge), edge)
+    found: dict[str, Edge] = dict.fromkeys(step.after, SOFT) if step.after else {}
+    bindings = step.bindings
+    if step.when or step.until or step.on_error:
+        bindings += (*step.when, *step.until, *step.on_error)
+    for _, kind, source, has_default, wants_result, _ in bindings:
+        if kind is Kind.STEP:
+            edge = ANY if wants_result else SOFT if has_default else VALUE
+            found[source] = min(found[source], edge) if source in found else edge
+    if not step.each:
+        return [(index[name], edge) for name, edge in found.items()]
+    sources = [one.source for one in step.each if one.kind is Kind.STEP]
+    found |= dict.fromkeys((one for one in sources if one not in mapped), VALUE)
     edges = [(index[name], edge) for name, edge in found.items()]
-    return edges + [(index[name], Edge.ITEMS) for name in step.upstream if name in items]
+    return edges + [(index[name], Edge.ITEMS) for name in step.upstream if name in sources and name in mapped]

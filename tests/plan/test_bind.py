@@ -254,3 +254,43 @@ def test_a_predicate_has_no_error_to_take() -> None:
 def test_a_predicate_that_names_its_own_step_is_a_circle() -> None:
     with pytest.raises(CycleError):
         Registry().plan(FlowBuilder("flow").step(lambda: 1, name="save", when=lambda save: save).build())
+
+
+def test_what_one_may_request_another_is_still_refused() -> None:
+    flows = Registry()
+
+    @flows.provider(scope="step")
+    def folder() -> str:
+        return "folder"
+
+    @flows.provider(scope="step")
+    def file(folder: str) -> str:
+        return folder
+
+    @flows.provider
+    def api(folder: str) -> str:
+        return folder
+
+    @flows.step
+    def save(file: str, folder: str, api: str) -> None: ...
+
+    with pytest.raises(PlanError, match="the provider 'api' has scope=\"run\" and requests 'folder'"):
+        flows.plan(save)
+
+
+def test_a_step_that_another_step_has_is_refused_to_a_provider() -> None:
+    flows = Registry()
+
+    @flows.step
+    def rows() -> list[int]:
+        return []
+
+    @flows.provider
+    def api(rows: list[int]) -> list[int]:
+        return rows
+
+    @flows.step
+    def save(rows: list[int], api: list[int]) -> None: ...
+
+    with pytest.raises(PlanError, match="the provider 'api' requests the step 'rows'"):
+        flows.plan(save)
