@@ -112,7 +112,7 @@ def _class(name: str, kind: type) -> list[str]:
     if issubclass(kind, enum.Enum):
         return [*lines, *(f"- `{name}.{member.name}`, {member.value!r}" for member in kind), ""]
     said = dict(doc.sections.get("Attributes", ()))
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
         lines += _fields(kind, said)
     elif "__init__" in vars(kind) and name not in MADE_FOR_YOU:
         lines += _code(signature_of(vars(kind)["__init__"], name).removesuffix(" -> None"))
@@ -120,20 +120,34 @@ def _class(name: str, kind: type) -> list[str]:
 
 
 def _fields(kind: Any, said: dict[str, str]) -> list[str]:
-    shown = [one for one in dataclasses.fields(kind) if not one.name.startswith("_") and one.repr]
-    has_words = any(one.name in said for one in shown)
+    shown = _fields_of_tuple(kind) if issubclass(kind, tuple) else _fields_of_dataclass(kind)
+    has_words = any(name in said for name, *_ in shown)
     head = ["| field | type | default |" + (" |" if has_words else ""), "|---|---|---|" + ("---|" if has_words else "")]
     rows = []
-    for one in shown:
-        row = f"| `{one.name}` | {code(str(one.type))} | {_default(one)} |"
-        rows.append(f"{row} {said.get(one.name, '')} |" if has_words else row)
+    for name, note, default in shown:
+        row = f"| `{name}` | {code(note)} | {default} |"
+        rows.append(f"{row} {said.get(name, '')} |" if has_words else row)
     return [*head, *rows, ""]
+
+
+def _fields_of_tuple(kind: Any) -> list[tuple[str, str, str]]:
+    defaults = {name: _shown_default(value) for name, value in kind._field_defaults.items()}
+    return [(name, note.__forward_arg__, defaults.get(name, "")) for name, note in kind.__annotations__.items()]
+
+
+def _fields_of_dataclass(kind: Any) -> list[tuple[str, str, str]]:
+    shown = [one for one in dataclasses.fields(kind) if not one.name.startswith("_") and one.repr]
+    return [(one.name, str(one.type), _default(one)) for one in shown]
 
 
 def _default(one: dataclasses.Field[Any]) -> str:
     if one.default is not dataclasses.MISSING:
-        return code(re.sub(CLASS, r"\1", repr(one.default)))
+        return _shown_default(one.default)
     return "empty" if one.default_factory is not dataclasses.MISSING else ""
+
+
+def _shown_default(value: Any) -> str:
+    return code(re.sub(CLASS, r"\1", repr(value)))
 
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
