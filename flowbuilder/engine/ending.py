@@ -234,8 +234,8 @@ class Ending:
     def abandon_running(self, reason: str) -> None:
         """Give up on every body that still runs, noting the ``reason``."""
         for attempt in list(self._state.current.values()):
-            if attempt.status is not None:
-                continue  # its body has ended: it is about to be settled, or its providers are torn down
+            if attempt.status is not None and self._state.providers.has_own(attempt):
+                continue  # its body has ended, and the loop gives up on the tear-down of its providers
             self._give_up(attempt)
             attempt.remark = reason
             if not attempt.has_begun:

@@ -126,10 +126,12 @@ class Engine:
 
     def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
         """Record how an attempt ended, start what now may, and return the next one of ``lane``."""
-        if self.journal is not None and not attempt.source.providers.has_own(attempt):
+        run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
+        if attempt.step.providers:
+            run.providers.leave_thread(attempt)
+        if self.journal is not None and not run.providers.has_own(attempt):
             return self._write_down(self.journal, attempt, lane)
         with self.lock:
-            run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
             if self._adaptive is not None:
                 self._adapt(self._adaptive, attempt)
             run.settle(attempt)
@@ -142,7 +144,8 @@ class Engine:
         return following
 
     def _adapt(self, adaptive: Adaptive, attempt: Attempt) -> None:
-        if attempt.phase == "body" and not attempt.passed and attempt.ended is None:
+        # One whose providers are still to be torn down comes again.
+        if attempt.phase == "body" and not attempt.passed and not attempt.source.providers.has_own(attempt):
             adaptive.ended(attempt.started, time.monotonic(), self.admission.held)
             self.admission.limit = adaptive.limit
 

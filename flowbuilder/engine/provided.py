@@ -65,8 +65,7 @@ class Provided:
 
     def _keep(self, error: BaseException) -> None:
         if self.ready.is_set():
-            error.add_note(f"provider {self.name}, while it was torn down")
-            self.teardown_error = error
+            self.teardown_error = torn_down_in(self.name, error)
         else:
             self.error = error
 
@@ -101,6 +100,23 @@ def _stages(definition: ProviderDefinition, kwargs: Mapping[str, Any]) -> Stages
         return partial(_first_async, generator, definition), partial(_rest_async, generator, definition)
     # A set-up that nobody waits for any more is undone by its own thread.
     return Aside(partial(_first, generator, definition), generator.close), Aside(partial(_rest, generator, definition))
+
+
+def plain_stages(
+    definition: ProviderDefinition, kwargs: Mapping[str, Any]
+) -> tuple[Callable[[], Any], Callable[[], None]]:
+    """Return set-up and tear-down of plain code as two calls."""
+    fn: Any = definition.fn
+    if not definition.is_generator:
+        return partial(fn, **kwargs), lambda: None
+    generator = fn(**kwargs)
+    return partial(_first, generator, definition), partial(_rest, generator, definition)
+
+
+def torn_down_in(name: str, error: BaseException) -> BaseException:
+    """Return what a tear-down raised with a note that says whose it was."""
+    error.add_note(f"provider {name}, while it was torn down")
+    return error
 
 
 async def _nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from anyio.abc import TaskGroup
@@ -80,7 +80,8 @@ class ProviderSet:
         elif error is not None:
             provided.fail(error)
         else:
-            group.start_soon(provided.live, self._kwargs(bindings), name=f"provider {provided.name}")
+            kwargs = arguments_of(self._plan, bindings, self.value)
+            group.start_soon(provided.live, kwargs, name=f"provider {provided.name}")
 
     async def tear_down(self) -> list[BaseException]:
         """Tear down all providers, the last set up first; return what their tear-downs raised."""
@@ -101,13 +102,15 @@ class ProviderSet:
         for provided in self._alive.values():
             provided.abandon()
 
-    def _kwargs(self, bindings: Iterable[Binding]) -> Mapping[str, Any]:
-        found: dict[str, Any] = {}
-        for binding in bindings:
-            if binding.kind is Kind.PROVIDER:
-                found[binding.parameter] = self.value(binding.source)
-            elif binding.kind is Kind.VALUE:
-                found[binding.parameter] = binding.value
-            elif self._plan.inputs[binding.source].origin != "default":
-                found[binding.parameter] = self._plan.inputs[binding.source].value
-        return found
+
+def arguments_of(plan: Plan, bindings: Iterable[Binding], value_of: Callable[[str], Any]) -> dict[str, Any]:
+    """Return the arguments of a provider; ``value_of`` gives the values of those it requests."""
+    found: dict[str, Any] = {}
+    for binding in bindings:
+        if binding.kind is Kind.PROVIDER:
+            found[binding.parameter] = value_of(binding.source)
+        elif binding.kind is Kind.VALUE:
+            found[binding.parameter] = binding.value
+        elif plan.inputs[binding.source].origin != "default":
+            found[binding.parameter] = plan.inputs[binding.source].value
+    return found

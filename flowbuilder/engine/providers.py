@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
 
 from flowbuilder.engine.provider_set import ProviderSet
+from flowbuilder.engine.thread_set import ThreadSet
+from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.plan import Kind, Plan
 from flowbuilder.results import Status
 
@@ -17,97 +21,142 @@ if TYPE_CHECKING:
 class Providers:
     """Sets up and tears down: for the run when first needed, for an attempt around its body.
 
-    Changed on the loop only; lanes' threads read it. An attempt keeps its slot and what it holds
-    until its providers are torn down. ``per_step`` names those of ``scope="step"``.
+    Those of an attempt are set up on the loop, before it is given to its lane, unless they are
+    plain functions and so is its body, in a thread: then it is done in that thread, as the values
+    are asked for. An attempt keeps its slot and what it holds until its providers are torn down.
+
+    Changed on the loop only, but for the sets of threads, each by its own; lanes' threads read it.
+    ``per_step`` names those of ``scope="step"``.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._of_run = ProviderSet(plan)
         self.per_step = frozenset(name for name, one in plan.providers.items() if one.definition.is_per_step)
-        self._of_attempts: dict[Attempt, ProviderSet] = {}
+        self._loop_sets: dict[Attempt, ProviderSet] = {}
+        self._thread_sets: dict[Attempt, ThreadSet] = {}
         self._errors: list[BaseException] = []
 
     def stand(self, attempt: Attempt) -> bool:
-        """Return whether all providers of an attempt are set up."""
+        """Return whether all providers of an attempt are set up that are not left to its thread."""
         if not self.per_step:
             return self._of_run.stand(attempt.step.providers)
-        own, shared = self._own_and_shared(attempt)
-        found = self._of_attempts.get(attempt)
-        return self._of_run.stand(shared) and (not own or (found is not None and found.stand(own)))
+        own, found = self._own(attempt), self._loop_sets.get(attempt)
+        return self._of_run.stand(self._shared(attempt)) and (not own or (found is not None and found.stand(own)))
 
     def value(self, name: str, attempt: Attempt) -> Any:
-        """Return a provider's value."""
-        return self._of_attempts.get(attempt, self._of_run).value(name)
+        """Return a provider's value; one that is left to the attempt's thread is set up."""
+        own: ProviderSet | ThreadSet | None = self._loop_sets.get(attempt)
+        if own is None and name in self.per_step:
+            own = self._thread_sets.get(attempt)
+            if own is None:
+                own = self._thread_sets[attempt] = ThreadSet(self._plan, self._of_run)
+            value = own.value(name)
+            if attempt.source.is_over(attempt):
+                raise StepCancelledError(f"{attempt.info.name} was cancelled")
+            return value
+        return (own or self._of_run).value(name)
 
-    def _own_and_shared(self, attempt: Attempt) -> tuple[list[str], list[str]]:
-        """Return the providers that are made for an attempt alone, and those of the run."""
+    def _own(self, attempt: Attempt) -> Sequence[str]:
+        """Return the providers that the loop sets up for an attempt alone."""
         step = attempt.step
-        is_rescue = attempt.phase == "rescue"
-        asking = step.on_error if is_rescue else (*step.bindings, *step.when, *step.until)
-        asked = [one.source for one in asking if one.kind is Kind.PROVIDER]
-        own = [name for name in asked if name in self.per_step and attempt.phase != "expand"]
-        return own, [name for name in (asked if is_rescue else step.providers) if name not in self.per_step]
+        if attempt.phase == "expand":
+            return ()
+        asking = step.on_error if attempt.phase == "rescue" else (*step.bindings, *step.when, *step.until)
+        own = [one.source for one in asking if one.kind is Kind.PROVIDER and one.source in self.per_step]
+        is_plain = step.executor == "thread" and not any(map(self._is_async, self._beneath(own)))
+        return () if is_plain else own
+
+    def _shared(self, attempt: Attempt) -> Sequence[str]:
+        """Return those of the run that an attempt needs, also where only its own request them."""
+        step = attempt.step
+        names = [one.source for one in step.on_error if one.kind is Kind.PROVIDER]
+        return [
+            name
+            for name in self._beneath(names if attempt.phase == "rescue" else step.providers)
+            if name not in self.per_step
+        ]
+
+    def _beneath(self, names: Iterable[str]) -> dict[str, None]:
+        """Return providers with those that are requested by ones of a step, and further down."""
+        found = dict.fromkeys(names)
+        waiting = [name for name in found if name in self.per_step]
+        for name in waiting:  # it grows
+            below = [one.source for one in self._plan.providers[name].bindings if one.kind is Kind.PROVIDER]
+            waiting += [one for one in below if one in self.per_step and one not in found]
+            found |= dict.fromkeys(below)
+        return found
+
+    def _is_async(self, name: str) -> bool:
+        return name in self.per_step and bool(self._plan.providers[name].definition.is_async)
 
     async def prepare(self, attempt: Attempt, group: TaskGroup) -> BaseException | None:
         """Set up what an attempt needs; return why it could not be."""
-        own, shared = self._own_and_shared(attempt)
+        shared, own = self._shared(attempt), self._own(attempt)
         await self._of_run.ensure(shared, group)
         error = self._of_run.failure(shared)
         # One that is over by now is not begun.
         if error is None and own and not attempt.source.is_over(attempt):
-            found = self._of_attempts[attempt] = ProviderSet(self._plan, self._of_run)
+            found = self._loop_sets[attempt] = ProviderSet(self._plan, self._of_run)
             await found.ensure(own, group)
             error = found.failure(own)
         return error
 
     def wants_own(self, attempt: Attempt) -> bool:
-        """Return whether an attempt needs providers that are made for it alone."""
-        return bool(self.per_step and self._own_and_shared(attempt)[0])
+        """Return whether the loop has to set something up for an attempt alone."""
+        return bool(self.per_step and self._own(attempt))
 
     def has_own(self, attempt: Attempt) -> bool:
-        """Return whether an attempt has providers of its own that are to be torn down."""
-        return attempt in self._of_attempts
+        """Return whether the loop has to tear something down that an attempt has of its own."""
+        return attempt in self._loop_sets
+
+    def leave_thread(self, attempt: Attempt) -> None:
+        """Tear down what an attempt has in its thread, which calls this when the body has ended."""
+        own = self._thread_sets.pop(attempt, None)
+        if own is not None:
+            attempt.ended = time.monotonic()
+            self._note_errors(attempt, own.tear_down())
 
     async def release(self, attempt: Attempt) -> None:
-        """Tear down the providers of an attempt whose body has ended.
-
-        What that raises fails an attempt that succeeded. Of any other it is an error beside its own.
-        """
-        own = self._of_attempts.get(attempt)
+        """Tear down on the loop what an attempt has of its own, whose body has ended."""
+        own = self._loop_sets.get(attempt)
         errors = await own.tear_down() if own is not None else []
-        self._of_attempts.pop(attempt, None)
+        self._loop_sets.pop(attempt, None)
+        self._note_errors(attempt, errors)
+
+    def _note_errors(self, attempt: Attempt, errors: Sequence[BaseException]) -> None:
+        """Fail an attempt that succeeded by what its tear-downs raised; of any other they stand beside its error."""
         if not errors:
             return
         if attempt.status is Status.SUCCESS and not attempt.overdue and not attempt.passed:
             group = BaseExceptionGroup(f"the tear-down of {attempt.info.name}'s providers", errors)
             attempt.fail(errors[0] if len(errors) == 1 else group)
-        else:
-            for error in errors:
-                attempt.note(error)
-            self._errors += errors
+            return
+        for error in errors:
+            attempt.note(error)
+        self._errors += errors
 
     async def tear_down(self) -> list[BaseException]:
         """Tear down all that stand, the last set up first; return what tear-downs raised, those of attempts too."""
         found: list[BaseException] = []
         # A body that nobody waits for may still have some.
-        for attempt, one in list(self._of_attempts.items()):
+        for attempt, one in list(self._loop_sets.items()):
             found += await one.tear_down()
-            self._of_attempts.pop(attempt, None)
+            self._loop_sets.pop(attempt, None)
         found += await self._of_run.tear_down()
         return self._errors + found
 
     def cancel(self) -> None:
         """Cancel every set-up that can be interrupted, and begin none any more."""
-        for one in (*self._of_attempts.values(), self._of_run):
+        for one in (*self._loop_sets.values(), self._of_run):
             one.cancel()
 
     def cancel_of(self, attempt: Attempt) -> None:
         """Cancel the set-ups of what an attempt alone needs."""
-        if attempt in self._of_attempts:
-            self._of_attempts[attempt].cancel()
+        if attempt in self._loop_sets:
+            self._loop_sets[attempt].cancel()
 
     def abandon(self) -> None:
         """Stop waiting for set-ups and tear-downs that still go on."""
-        for one in (*self._of_attempts.values(), self._of_run):
+        for one in (*self._loop_sets.values(), self._of_run):
             one.abandon()

@@ -410,13 +410,114 @@ def _until_down(said: list[str], ctx: Context) -> None:
         ctx.check_cancelled()
 
 
-def test_a_run_that_ends_before_an_overdue_thread_takes_it_down(backend: Backend) -> None:
+def test_a_run_that_ends_before_an_overdue_thread_takes_down_what_is_on_the_loop(backend: Backend) -> None:
     said: list[str] = []
-    flows, release = counted(said), threading.Event()
-    flows.step(name="user", timeout=0.1)(lambda number: release.wait(20))
+    flows, release = ordered(said), threading.Event()
+    flows.step(name="user", timeout=0.1)(lambda looped: release.wait(20))
     result = run("user", registry=flows, backend=backend)
-    assert (result.steps["user"].status, said) == (Status.TIMED_OUT, ["up", "down"])
+    assert (result.steps["user"].status, said) == (Status.TIMED_OUT, [one for one in ORDER if one != "used"])
     release.set()
+
+
+def test_an_overdue_thread_that_outlives_its_run_takes_down_what_is_its_own(backend: Backend) -> None:
+    flows, release, down = Registry(), threading.Event(), threading.Event()
+
+    @flows.provider(scope="step")
+    def session() -> Iterator[str]:
+        yield "session"
+        down.set()
+
+    flows.step(name="user", timeout=0.1)(lambda session: release.wait(20))
+    assert run("user", registry=flows, backend=backend).steps["user"].status is Status.TIMED_OUT
+    assert not down.is_set()
+    release.set()
+    assert down.wait(5)
+
+
+# In the thread of the body.
+
+
+def test_a_plain_one_of_a_thread_step_lives_in_the_thread_of_the_body(backend: Backend) -> None:
+    flows, threads = Registry(), list[int]()
+
+    @flows.provider(scope="step")
+    def below() -> Iterator[int]:
+        threads.append(threading.get_ident())
+        yield threading.get_ident()
+        threads.append(threading.get_ident())
+
+    flows.provider(name="session", scope="step")(lambda below: below)
+    flows.step(name="user", when=lambda session: session == threading.get_ident())(
+        lambda session: threading.get_ident()
+    )
+    mine = run("user", registry=flows, backend=backend).value
+    assert threads == [mine, mine]
+
+
+@pytest.mark.parametrize("executor", ["thread", "inline"])
+def test_one_on_the_run_is_given_what_the_run_has(backend: Backend, executor: str) -> None:
+    said: list[str] = []
+    flows = ordered(said)
+    flows.step(name="user", executor=executor)(lambda plain, whole: (plain, whole))
+    assert run("user", registry=flows, backend=backend).value == ("whole", "whole")
+    assert said == ["run up", "plain up", "plain down", "run down"]
+
+
+def test_one_on_a_provider_of_the_run_that_failed_fails_with_its_error(backend: Backend) -> None:
+    flows = Registry()
+    flows.provider(name="broken")(lambda: 1 / 0)
+    flows.provider(name="session", scope="step")(lambda broken: broken)
+    flows.step(name="user", on_error=lambda session: session)(lambda session: session)
+    error = run("user", registry=flows, backend=backend).steps["user"].error
+    assert isinstance(error, ZeroDivisionError)
+
+
+def test_a_body_is_not_called_when_the_set_up_in_its_thread_overran(backend: Backend) -> None:
+    flows, said, release = Registry(), list[str](), threading.Event()
+
+    class Releases:
+        @hookimpl
+        def flowbuilder_step_error(self) -> None:
+            release.set()
+
+    @flows.provider(scope="step")
+    def slow() -> Iterator[int]:
+        release.wait(20)
+        yield 1
+        said.append("down")
+
+    flows.step(name="user", timeout=0.1)(lambda slow: said.append("used"))
+    flows.step(name="other")(lambda ctx: _until_down(said, ctx))
+    flows.workflow(name="both", steps=["user", "other"])(lambda: None)
+    result: RunResult[Any] = run("both", registry=flows, backend=backend, plugins=[Releases()])
+    assert (result.steps["user"].status, said) == (Status.TIMED_OUT, ["down"])
+
+
+def test_a_tear_down_that_hangs_in_the_thread_is_given_up_after_the_grace_period(
+    in_loop: InLoop, recorder: Recorder
+) -> None:
+    flows, release, hanging = Registry(), threading.Event(), threading.Event()
+
+    @flows.provider(scope="step")
+    def session() -> Iterator[str]:
+        yield "session"
+        hanging.set()
+        release.wait(30)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            flow = FlowBuilder("hangs").step(lambda session: session, name="user")
+            flow.with_config(ParallelConfig(grace=0.2))
+            group.start_soon(lambda: arun(flow.build(), registry=flows, plugins=[recorder]))
+            await anyio.to_thread.run_sync(hanging.wait, 5)
+            group.cancel_scope.cancel()
+
+    in_loop(main)
+    release.set()
+    (result,) = recorder.runs
+    assert result.steps["user"].status is Status.CANCELLED
+    assert any("still runs after 0.2 s" in note for note in result.notes)
+    assert_each_step_ended_once(recorder)
 
 
 # Stops.

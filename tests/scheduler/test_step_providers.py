@@ -103,15 +103,18 @@ def busy(choose: random.Random) -> WorkflowDefinition:
             raise OSError(ctx.step)
         return 1
 
-    def plain(looped: str, ctx: Context) -> int:
+    def on_loop(looped: str, ctx: Context) -> int:
         time.sleep(choose.random() / 300)
         ctx.check_cancelled()
         return 1
 
+    def in_thread(plain: str, ctx: Context) -> int:
+        return on_loop(plain, ctx)
+
     flow = FlowBuilder("busy")
     for number in range(12):
-        body: Any = choose.choice([looped, plain])
-        on_error: Any = choose.choice(["fail", "continue", lambda looped: 0])
+        body: Any = choose.choice([looped, on_loop, in_thread])
+        on_error: Any = choose.choice(["fail", "continue", lambda looped: 0, lambda plain: 0])
         timeout = choose.choice([None, 5, 0.003])
         retries = Retry(choose.randrange(3), delay=0.001)
         flow.step(body, name=f"step_{number}", on_error=on_error, retries=retries, timeout=timeout)
