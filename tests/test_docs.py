@@ -23,7 +23,8 @@ GENERATED = {"api.md", "cli.md", "hooks.md", "settings.md"}
 CODE = re.compile(r"```.*?^```$|`[^`\n]+`", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 WORDS = (
-    "step", "workflow", "definition", "input", "provider", "resource", "registry", "collect", "plan", "batch", "run",
+    "step", "workflow", "sub-workflow", "definition", "input", "provider", "resource", "registry", "collect", "plan",
+    "batch", "run",
     "attempt", "round", "item", "executor", "engine", "lane", "result", "status", "timeout", "priority",
     "upstream / downstream", "hook", "hookspec", "hookimpl", "plugin", "built-in plugin", "flow file", "run store",
     "resume", "rerun", "tags",

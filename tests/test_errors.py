@@ -157,6 +157,7 @@ def test_each_kind_has_its_exit_code() -> None:
         if isinstance(kind, type) and issubclass(kind, FlowBuilderError)
     }
     assert codes.pop("NothingToDoError") == NothingToDoError.exit_code == 5
+    assert (codes.pop("StoreError"), codes.pop("RunRefusedError")) == (6, 7)
     assert set(codes.values()) == {4}
 
 

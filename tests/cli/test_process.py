@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -88,11 +89,14 @@ def test_closed_streams_are_no_error(folder: Path, words: str) -> None:
     assert shell(folder, f"flowbuilder {words} >&- 2>&-").returncode == (4 if words == "rnu" else 0)
 
 
-def test_a_full_disk_is_told_by_what_answers_and_survived_by_what_runs(folder: Path) -> None:
+def test_a_full_disk_is_told_by_what_answers_and_by_what_runs(folder: Path) -> None:
     asked = shell(folder, "flowbuilder graph >/dev/full")
     assert asked.returncode == 4
     assert asked.stderr == "error: No space left on device, for stdout or for a file that was asked for\n"
-    assert shell(folder, "flowbuilder run >/dev/full").returncode == 0
+    ran = shell(folder, "flowbuilder run --json out.json >/dev/full")
+    assert ran.returncode == 4
+    assert ran.stderr == "error: the report cannot be written: OSError: [Errno 28] No space left on device\n"
+    assert json.loads((folder / "out.json").read_text())["runs"][0]["status"] == "success"
     assert "Traceback" not in shell(folder, "flowbuilder --help >/dev/full").stderr
 
 
