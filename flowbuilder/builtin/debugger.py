@@ -96,7 +96,7 @@ def _is_for_good(error: BaseException, step: StepInfo, call: Call) -> bool:
     definition = step.definition
     is_rescued = getattr(definition, "on_error", "fail") != "fail"
     retries = getattr(definition, "retries", None)
-    is_retried = retries is not None and retries.wants(error, call.attempt)
+    is_retried = retries is not None and retries.wants(error, call.attempt - call.earlier)
     return not (is_rescued or is_retried or isinstance(error, StepCancelledError))
 
 

@@ -299,7 +299,7 @@ class Attempt:
         return self._wrappers(kwargs).around_async(lambda: fn(**kwargs))
 
     def _wrappers(self, kwargs: Mapping[str, Any]) -> Wrappers:
-        self.call = Call(kwargs, self.number)
+        self.call = Call(kwargs, self.number, self.earlier)
         return Wrappers(self.source.wrappers, {"run": self.source.info, "step": self.info, "call": self.call})
 
     def _arguments_beside(self, bindings: Sequence[Binding]) -> dict[str, Any]:

@@ -12,15 +12,17 @@ from flowbuilder.results import Section
 class Call:
     """The call of a step's body, as ``flowbuilder_step_call`` sees it.
 
-    ``kwargs`` are the body's arguments; ``attempt`` counts from 1. ``is_untimed`` says that no
-    time-out applies any more.
+    ``kwargs`` are the body's arguments; ``attempt`` counts from 1, through all rounds of a step with
+    ``until``, and ``earlier`` are the attempts of those before. ``is_untimed`` says that no time-out
+    applies any more.
     """
 
-    __slots__ = ("_sections", "_written", "attempt", "is_untimed", "kwargs")
+    __slots__ = ("_sections", "_written", "attempt", "earlier", "is_untimed", "kwargs")
 
-    def __init__(self, kwargs: Mapping[str, Any], attempt: int) -> None:
+    def __init__(self, kwargs: Mapping[str, Any], attempt: int, earlier: int = 0) -> None:
         self.kwargs = kwargs
         self.attempt = attempt
+        self.earlier = earlier
         self.is_untimed = False
         self._sections: list[Section] = []
         self._written: dict[str, Tail] = {}

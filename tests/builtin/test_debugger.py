@@ -192,6 +192,25 @@ def test_what_is_tried_again_or_rescued_opens_none(typing: Callable[..., Outcome
     outcome.assert_counts(succeeded=1, failed=1)
 
 
+def test_retries_count_anew_in_each_round(typing: Callable[..., Outcome]) -> None:
+    flow = """
+        from flowbuilder import Until, step
+
+        calls = []
+
+        @step(retries=1, until=Until(lambda result: result == 3, every=0.0))
+        def polled() -> int:
+            calls.append(1)
+            if len(calls) == 2:
+                raise ValueError("the first attempt of the second round")
+            return len(calls)
+    """
+    outcome = typing(flow)
+
+    assert PROMPT not in outcome.stdout
+    outcome.assert_counts(succeeded=1)
+
+
 @pytest.mark.parametrize("keyword", ["def", "async def"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_no_time_out_strikes_while_it_is_open(typing: Callable[..., Outcome], keyword: str, backend: str) -> None:
