@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,16 +76,17 @@ def lasting_options(work: Session) -> dict[str, Any]:
     return {**typed, **({"resources": dict(work.resources)} if work.resources else {})}
 
 
-def print_how_to_go_on(results: Sequence[RunResult[Any]], work: Session, options: Mapping[str, Any]) -> None:
+def print_how_to_go_on(results: Sequence[RunResult[Any]], work: Session) -> None:
     """Print the command that goes on with the runs that did not succeed."""
     left = [result.run_id for result in results if result.status not in (Status.SUCCESS, Status.SKIPPED)]
-    if not left or options.get("quiet"):
-        return
-    root, words = work.settings.root, ["flowbuilder", "resume", *left]
-    if options.get("store"):
-        words += ["--store", str(options["store"])]
+    if left and not work.settings.options.get("quiet"):
+        work.settings.terminal.print(f"go on: {how_to_go_on(left, work)}")
+
+
+def how_to_go_on(run_ids: Sequence[str], work: Session) -> str:
+    """Return the command that goes on with some runs."""
+    root, words = work.settings.root, ["flowbuilder", "resume", *run_ids]
+    if work.settings.options.get("store"):
+        words += ["--store", str(work.settings.options["store"])]
     command = shlex.join(words)
-    is_below = Path.cwd().is_relative_to(root)
-    work.settings.terminal.print(
-        f"go on: {command}" if is_below else f"go on: (cd {shlex.quote(str(root))} && {command})"
-    )
+    return command if Path.cwd().is_relative_to(root) else f"(cd {shlex.quote(str(root))} && {command})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import click
 
 from flowbuilder.cli.boundary import FAILED, INTERNAL, INTERRUPTED, SUCCESS, USAGE
 from flowbuilder.cli.catalog import COMMANDS
-from flowbuilder.cli.keeping import kept, lasting_options, print_how_to_go_on, source_of
+from flowbuilder.cli.keeping import how_to_go_on, kept, lasting_options, print_how_to_go_on, source_of
 from flowbuilder.cli.options import collecting, keeping, limiting
 from flowbuilder.cli.output import say
 from flowbuilder.cli.scheduling import config_of, make_scheduler
@@ -32,6 +32,7 @@ from flowbuilder.terminal import Terminal
 
 Results = list[RunResult[Any]]
 Wanted = tuple[Plan, Origin]
+Begun = Callable[[Sequence[str]], None]
 
 
 @click.command("run", params=[*collecting(), *limiting(), *keeping()], short_help=COMMANDS["run"])
@@ -64,7 +65,7 @@ def run_and_report(wanted: Sequence[Wanted], work: Session, store: Store | None,
     finally:
         work.settings.plugins.hook.flowbuilder_summary(terminal=work.settings.terminal, results=results)
         if store is not None:
-            print_how_to_go_on(results, work, work.settings.options)
+            print_how_to_go_on(results, work)
     code = exit_code(results, is_interrupted=is_interrupted, is_strict=is_strict)
     return code or _code_of_output(work.settings.terminal)
 
@@ -110,7 +111,8 @@ def run_all(wanted: Sequence[Wanted], work: Session, results: Results, store: St
     """
     scheduler, stop = make_scheduler([plan for plan, _ in wanted], work, store), Stop()
     configs = [config_of(plan, work) for plan, _ in wanted]
-    see_through = partial(_see_through, scheduler, list(zip(wanted, configs, strict=True)), stop, results)
+    begun = _noted(work) if store is not None else lambda run_ids: None
+    see_through = partial(_see_through, scheduler, list(zip(wanted, configs, strict=True)), stop, results, begun)
     with stopped_by_signals(stop, work.settings.terminal):
         anyio.run(see_through, backend=work.settings.options["backend"])
     _say_not_run("interrupted" if stop.reason else "stopped by a failure", results, work)
@@ -118,11 +120,21 @@ def run_all(wanted: Sequence[Wanted], work: Session, results: Results, store: St
     return bool(stop.reason)
 
 
+def _noted(work: Session) -> Begun:
+    """Return what lets the parent of this process know how to go on, should it die."""
+    return lambda run_ids: work.setup.watched.may_go_on(how_to_go_on(run_ids, work))
+
+
 async def _see_through(
-    scheduler: WorkflowScheduler, wanted: Sequence[tuple[Wanted, ParallelConfig]], stop: Stop, results: Results
+    scheduler: WorkflowScheduler,
+    wanted: Sequence[tuple[Wanted, ParallelConfig]],
+    stop: Stop,
+    results: Results,
+    begun: Begun,
 ) -> None:
     async with scheduler:
         handles = [scheduler.submit_plan(plan, config, origin=origin) for (plan, origin), config in wanted]
+        begun([handle.run_id for handle in handles])
         stop.told = scheduler.cancel
         if stop.reason:
             scheduler.cancel(stop.reason)
