@@ -149,6 +149,16 @@ def test_the_best_that_fits_starts_and_all_ends(policy: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
+@given(seed=st.integers(0, 10**9))
+@settings(max_examples=100, deadline=None)
+def test_the_same_holds_where_much_is_aged(policy: str, seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flowbuilder.engine.aging.PATIENCE", 3)
+        patch.setattr("flowbuilder.engine.aging.STRIDE", 2)
+        Play(seed, policy).run(150)
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_a_large_request_is_not_starved_by_small_ones(policy: str) -> None:
     admission = Admission(POLICIES[policy]())
     lane = admission.add_lane(8)
@@ -172,9 +182,10 @@ def test_a_large_request_is_not_starved_by_small_ones(policy: str) -> None:
     raise AssertionError("it starved")
 
 
-def test_a_decision_costs_no_more_when_ten_times_as_many_wait() -> None:
+@pytest.mark.parametrize("policy", ["fifo", "priority"])
+def test_a_decision_costs_no_more_when_ten_times_as_many_wait(policy: str) -> None:
     def steps(count: int) -> int:
-        admission = Admission(POLICIES["priority"]())
+        admission = Admission(POLICIES[policy]())
         lane = admission.add_lane(16)
         pool = list(pool_of({f"r{i}": 4 for i in range(64)}).values())
         choose = random.Random(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from typing import Any
 
@@ -111,3 +112,30 @@ def test_nothing_is_kept_of_a_run_that_is_closed() -> None:
 def test_policies_under_which_nobody_is_passed_for_ever_pay_for_no_turns(policy: str) -> None:
     kind = type(Admission(POLICIES[policy]())._aging)
     assert kind is (Parked if policy in ("fifo", "fair") else Turns)
+
+
+@pytest.mark.parametrize("policy", ["priority", "shortest", "critical-path"])
+def test_calls_grow_no_faster_than_what_waits(policy: str) -> None:
+    def calls(count: int) -> int:
+        admission = Admission(POLICIES[policy]())
+        lane = admission.add_lane(4)
+        shares = [Share(admission, number, priority=number % 7) for number in range(count // 50)]
+        for unit in range(count):
+            share = shares[unit % len(shares)]
+            share.add(unit, 0, share.line(lane))
+        counted = 0
+
+        def count_call(frame: object, kind: str, what: object) -> None:
+            nonlocal counted
+            counted += kind in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(count_call)
+        try:
+            while (taken := admission.take(lane)) is not None:
+                admission.release(taken[0].line(lane))
+        finally:
+            sys.setprofile(before)
+        return counted
+
+    assert calls(5_000) <= 10.5 * calls(500)
