@@ -153,10 +153,29 @@ def import_flow_file(path: Path, root: Path, collection: Collection, written: Co
     path, root = path.resolve(), root.resolve()
     if str(root) not in sys.path:
         sys.path.append(str(root))
-    confs = [_imported(conf, root, collection, written).module for conf in _confs_above(path, root) if conf != path]
+    before = set(sys.modules)
+    confs = _import_confs(path, root, collection, written)
     file = _imported(path, root, collection, written)
-    collection.outer[file.module] = tuple(reversed(confs))
+    collection.outer[file.module] = confs
+    for name in [name for name in sys.modules if name not in before and name != file.module]:
+        _give_confs(name, root, collection, written)
     return file
+
+
+def _give_confs(name: str, root: Path, collection: Collection, written: Collection | None) -> None:
+    """Give a module that a flow file imports what is above it, if it has definitions of its own."""
+    path = Path(str(getattr(sys.modules.get(name), "__file__", None)))
+    has_definitions = any(one.at(name) for one in (collection, written) if one is not None)
+    if has_definitions and path.is_relative_to(root) and name not in collection.outer:
+        collection.outer[name] = _import_confs(path, root, collection, written)
+        for conf in collection.outer[name]:
+            _give_confs(conf, root, collection, written)
+
+
+def _import_confs(path: Path, root: Path, collection: Collection, written: Collection | None) -> tuple[str, ...]:
+    """Import the ``flowconf.py`` files above a file, the outermost first; return their modules, the nearest first."""
+    confs = [_imported(conf, root, collection, written).module for conf in _confs_above(path, root) if conf != path]
+    return tuple(reversed(confs))
 
 
 def keep_module(module: ModuleType, collection: Collection, written: Collection | None = None) -> FlowFile:

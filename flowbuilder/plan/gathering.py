@@ -20,7 +20,9 @@ def gathering(planned: PlannedStep, home: Home, waited_for: Set[str]) -> Planned
         definition=replace(home.workflow, fn=_gathered),
         # One that a false ``when`` skipped is left out.
         bindings=tuple(Binding(name.removeprefix(home.prefix), Kind.STEP, name, has_default=True) for name in sinks),
-        after=tuple(name for name in planned.after if name in waited_for),
+        # All others end before one of these.
+        after=(),
+        upstream=tuple(sinks),
         executor="inline",
     )
 

@@ -65,6 +65,26 @@ def test_what_flowconf_imports_is_in_scope_too(collect: Collect, written: Path) 
     assert where(flows.plan("report"), "report", "api") == "lib_shared"
 
 
+def test_an_imported_file_has_the_flowconf_of_its_own_folder(collect: Collect, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "flowconf.py").write_text(STEP + "@step\ndef a(): ...\n@step\ndef b(): ...\n")
+    (tmp_path / "inner" / "flowconf.py").write_text(STEP + "@step\ndef b(a): ...\n")
+    (tmp_path / "inner" / "flow_lib.py").write_text(STEP + "@step\ndef total(a, b): ...\n")
+    flows = collect(STEP + "from inner.flow_lib import total\n@workflow\ndef report(total, b): ...\n", "flow_outer.py")
+    plan = flows.plan("report")
+    files = {step.name: Path(step.definition.where.file).relative_to(tmp_path).parts for step in plan.steps}
+    assert [name for name in files if files[name] == ("inner", "flowconf.py")] == [plan.by_name["total"].upstream[1]]
+    assert files["a"] == files[plan.by_name["report"].upstream[1]] == ("flowconf.py",)
+
+
+def test_a_flowconf_has_those_above_it(collect: Collect, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "flowconf.py").write_text(STEP + "@step\ndef a(): ...\n")
+    (tmp_path / "inner" / "flowconf.py").write_text(STEP + "@step\ndef b(a): ...\n")
+    plan = collect(STEP + "@workflow\ndef report(b): ...\n", "inner/flow_below.py").plan("report")
+    assert [step.name for step in plan.steps] == ["a", "b", "report"]
+
+
 def test_the_file_comes_before_flowconf(collect: Collect, tmp_path: Path) -> None:
     (tmp_path / "flowconf.py").write_text(STEP + "@step\ndef rows(): ...\n")
     flows = collect(STEP + "@step\ndef rows(): ...\n@workflow\ndef report(rows): ...\n", "flow_before.py")

@@ -170,7 +170,7 @@ def test_one_without_a_body_gives_the_values_of_its_last_steps_by_name() -> None
     plan = Registry().plan(outer)
     assert steps(plan) == ["inner.a", "inner.b", "inner.c", "inner", "last"]
     assert sources(plan, "inner") == {"b": (Kind.STEP, "inner.b"), "c": (Kind.STEP, "inner.c")}
-    assert plan.by_name["inner"].after == ("inner.a",)
+    assert plan.by_name["inner"].upstream == ("inner.b", "inner.c")
     assert (plan.sinks, plan.body) == (("last",), None)
 
 
