@@ -77,7 +77,7 @@ LEFT, MIDDLE, RIGHT, COLUMN = 100, 330, 540, 190
 
 def hook_order() -> str:
     """Return the hooks of a run from top to bottom, a column for each thread."""
-    drawing = Drawing("The hooks of a run in the order they are called", 980)
+    drawing = Drawing("The hooks of a run in the order they are called", 1020)
     columns = ((LEFT, "main thread", "may stop the run"), (MIDDLE, "the body's thread", "acts"),
                (RIGHT, "hook thread", "watches"))  # fmt: skip
     for x, name, does in columns:
@@ -95,8 +95,8 @@ def hook_order() -> str:
     drawing.box(LEFT + COLUMN + 114, 318, 70, "store", GREEN)
     drawing.text(LEFT + COLUMN + 14, 377, "once for each run", color=PALE)
     _running(drawing)
-    _phase(drawing, "Reporting", 886, 2)
-    _main(drawing, 896, "summary", "unconfigure")
+    _phase(drawing, "Reporting", 926, 2)
+    _main(drawing, 936, "summary", "unconfigure")
     return drawing.svg()
 
 
@@ -115,7 +115,7 @@ def _main(drawing: Drawing, y: int, *names: str) -> None:
 def _running(drawing: Drawing) -> None:
     """Draw what happens in a run: its steps, and each of their attempts."""
     middle = RIGHT + COLUMN // 2
-    drawing.shapes.append(f'<rect x="8" y="394" width="{WIDTH - 16}" height="488" fill="#f7f9fa"/>')
+    drawing.shapes.append(f'<rect x="8" y="394" width="{WIDTH - 16}" height="528" fill="#f7f9fa"/>')
     drawing.text(18, 418, "Running", bold=True)
     drawing.box(RIGHT, 404, COLUMN, "run_start", BLUE)
     drawing.box(RIGHT, 444, COLUMN, "batch_start", BLUE, dashed=True)
@@ -147,10 +147,13 @@ def _running(drawing: Drawing) -> None:
     drawing.box(RIGHT, 762, COLUMN, "batch_finish", BLUE, dashed=True)
     drawing.box(RIGHT, 802, COLUMN, "run_cancel", BLUE, dashed=True)
     drawing.text(RIGHT - 14, 821, "at any time, only where it is cancelled", anchor="end", color=PALE)
-    drawing.box(RIGHT, 846, COLUMN, "run_finish", BLUE)
+    drawing.box(RIGHT, 842, COLUMN, "step_undo", BLUE, dashed=True)
+    drawing.text(RIGHT - 14, 861, "where what was done is undone", anchor="end", color=PALE)
+    drawing.box(RIGHT, 886, COLUMN, "run_finish", BLUE)
     drawing.arrow((middle, 748), (middle, 762))
     drawing.arrow((middle, 790), (middle, 802))
-    drawing.arrow((middle, 830), (middle, 846))
+    drawing.arrow((middle, 830), (middle, 842))
+    drawing.arrow((middle, 870), (middle, 886))
 
 
 LANES = (

@@ -52,5 +52,5 @@ class Handle(Generic[R]):
         return self._conduct.result
 
     def cancel(self, reason: str = "its handle was cancelled") -> None:
-        """Cancel the run; from any thread. It is over when ``wait`` returns."""
-        self._conduct.stop(reason)
+        """Cancel the run, and have what it completed undone; from any thread. It is over when ``wait`` returns."""
+        self._conduct.cancel(reason)

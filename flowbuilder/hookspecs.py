@@ -152,6 +152,15 @@ def flowbuilder_step_skip(run: RunInfo, step: StepInfo, reason: str) -> None:
 
 
 @hookspec
+def flowbuilder_step_undo(run: RunInfo, step: StepInfo, result: StepResult[Any], error: BaseException | None) -> None:
+    """Hear that a step was undone after its run failed or was cancelled, or that its undo failed. Hook thread.
+
+    ``result`` is that of the step, which no longer counts; ``error`` is what the undo raised, None where it went
+    well. What is downstream of the step no longer counts either, and is not told one by one.
+    """
+
+
+@hookspec
 def flowbuilder_run_cancel(run: RunInfo, reason: str) -> None:
     """Hear that a run is being cancelled, and why: what runs is asked to end, and nothing starts any more. Hook thread.
 

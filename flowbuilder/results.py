@@ -48,6 +48,8 @@ class StepResult(Generic[T]):
     never started. ``items`` holds the results of a mapped step's items in order and is None for
     any other step. ``error`` is kept also by a success that ``on_error`` rescued. ``rounds`` counts those
     of a step with ``until``, and is 0 for any other.
+    ``undone`` says of a success that it no longer counts, since it, or what it came from, was undone; ``reason`` says
+    which.
     """
 
     name: str
@@ -61,6 +63,7 @@ class StepResult(Generic[T]):
     items: tuple[StepResult[Any], ...] | None = None
     sections: tuple[Section, ...] = ()
     rounds: int = 0
+    undone: bool = False
 
     @property
     def value(self) -> T:
@@ -76,6 +79,11 @@ class StepResult(Generic[T]):
             raise StepSkippedError(f"{self.name}: {self.status}: {self.reason}")
         raise self.error
 
+    @property
+    def is_completed(self) -> bool:
+        """Whether the step succeeded and was not undone."""
+        return self.status is Status.SUCCESS and not self.undone
+
     def to_dict(self) -> dict[str, Any]:
         """Return the result as data for JSON: a value JSON has not as its ``repr``, an error as type and text."""
         data: dict[str, Any] = {
@@ -83,6 +91,7 @@ class StepResult(Generic[T]):
             "status": str(self.status),
             "attempts": self.attempts,
             "rounds": self.rounds,
+            "undone": self.undone,
             "started_at": self.started_at,
             "duration": self.duration,
             "reason": self.reason or None,
@@ -158,10 +167,10 @@ class RunResult(Generic[R]):
         """What the workflow's body returned, or ``{sink: value}`` for a workflow without a body.
 
         Raises:
-            ExceptionGroup: the failures of the run, unless the body returned.
+            ExceptionGroup: the failures of the run, unless the body returned and was not undone.
             NotRunError: when the body never ran and nothing failed.
         """
-        if self.body is not None and self.steps[self.body].status is Status.SUCCESS:
+        if self.body is not None and self.steps[self.body].is_completed:
             return self.steps[self.body].value  # type: ignore[no-any-return]  # R is the body's own return type
         self.raise_for_errors()
         if self.body is not None:
@@ -170,16 +179,21 @@ class RunResult(Generic[R]):
 
     def _sink_values(self) -> dict[str, Any]:
         ended = {name: self.steps[name] for name in self.sinks}
-        return {name: step.raw_value for name, step in ended.items() if step.status is Status.SUCCESS}
+        return {name: step.raw_value for name, step in ended.items() if step.is_completed}
 
     def count(self, *statuses: Status) -> int:
-        """Return how many steps ended with one of ``statuses``; a mapped step counts as one."""
-        return sum(step.status in statuses for step in self.steps.values())
+        """Return how many steps ended with one of ``statuses`` and were not undone; a mapped step counts as one."""
+        return sum(step.status in statuses and not step.undone for step in self.steps.values())
 
     @property
     def success_count(self) -> int:
-        """How many steps succeeded."""
+        """How many steps succeeded, those that were undone left out."""
         return self.count(Status.SUCCESS)
+
+    @property
+    def undone_count(self) -> int:
+        """How many steps succeeded and no longer count, since they, or what they came from, were undone."""
+        return sum(step.undone for step in self.steps.values())
 
     @property
     def failed_count(self) -> int:
@@ -204,7 +218,7 @@ class RunResult(Generic[R]):
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result as data for JSON; ``value`` is None where the body did not return."""
         body = self.steps[self.body] if self.body is not None else None
-        value = self._sink_values() if body is None else body.raw_value if body.status is Status.SUCCESS else None
+        value = self._sink_values() if body is None else body.raw_value if body.is_completed else None
         return {
             "run_id": self.run_id,
             "workflow": self.workflow,
@@ -215,6 +229,7 @@ class RunResult(Generic[R]):
             "success_count": self.success_count,
             "failed_count": self.failed_count,
             "skipped_count": self.skipped_count,
+            "undone_count": self.undone_count,
             "steps": [step.to_dict() for step in self.steps.values()],
             "errors": [error_dict(error) for error in self.errors],
             "notes": list(self.notes),

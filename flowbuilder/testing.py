@@ -95,6 +95,12 @@ class Recorder:
         self._hear(step, f"skip {step.name} {reason}")
 
     @hookimpl
+    def flowbuilder_step_undo(self, step: StepInfo, result: StepResult[Any], error: BaseException | None) -> None:
+        """Record that a step was undone, or the kind of error that its undo raised."""
+        self.results[step.name] = result
+        self._hear(step, f"undo {step.name}{f' {type(error).__name__}' if error is not None else ''}")
+
+    @hookimpl
     def flowbuilder_run_cancel(self, run: RunInfo, reason: str) -> None:
         """Record that a run is being cancelled."""
         self.told.append(f"run_cancel {run.workflow} {reason}")

@@ -7,12 +7,14 @@ import hashlib
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import symtable
 import sys
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -342,6 +344,55 @@ def test_a_folder_is_summed_up_when_it_has_come_to_rest(flowtester: FlowTester) 
 
     assert outcome.result.steps["look"].rounds == 3
     assert outcome.result.value == f"{hashlib.sha256(b'half and half').hexdigest()}  deep/a file.txt"
+
+
+# The saga.
+
+
+def published(target: Path) -> dict[str, str]:
+    """Return all there is in a folder: files with their text, links with what they point to, the catalogue's rows."""
+    found = {}
+    for path in sorted(target.rglob("*")):
+        if path.is_symlink():
+            found[path.name] = f"-> {path.readlink()}"
+        elif path.suffix == ".sqlite":
+            with closing(sqlite3.connect(path)) as connection:
+                found[path.name] = str(connection.execute("SELECT * FROM files").fetchall())
+        elif path.is_file():
+            found[str(path.relative_to(target))] = path.read_text(encoding="utf-8")
+    return found
+
+
+def test_a_folder_is_published_as_a_release(flowtester: FlowTester) -> None:
+    outcome = example(flowtester, "flow_saga.py", "-P", "target=public")
+
+    outcome.assert_counts(succeeded=5)
+    found = published(flowtester.path / "public")
+    release = found["current"].removeprefix("-> ")
+    assert outcome.result.value == f"{release} is current: 4 files, 3 of them read"
+    assert found[f"{release}/seattle-weather.csv"] == SEATTLE.read_text(encoding="utf-8")
+    assert f"('{release}', 'seattle-weather.csv', {SEATTLE.stat().st_size})" in found["catalogue.sqlite"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("broken.json", '{"a":'), ("broken.csv", "a,b\n1\n")])
+def test_a_release_with_a_broken_file_leaves_everything_as_it_was(flowtester: FlowTester, name: str, text: str) -> None:
+    example(flowtester, "flow_saga.py", "-P", "target=public")
+    before = published(flowtester.path / "public")
+    flowtester.write("site/fine.txt", "fine")
+    flowtester.write(f"site/{name}", text)
+    outcome = example(flowtester, "flow_saga.py", "-P", "target=public", "-P", "source=site")
+
+    assert outcome.exit_code == 1
+    outcome.assert_lines("*undone *switched*", "*undone *catalogued*", "*undone *release*", f"note: in {name} of *")
+    assert published(flowtester.path / "public") == before
+
+
+def test_where_the_first_release_is_broken_nothing_is_published(flowtester: FlowTester) -> None:
+    flowtester.write("site/broken.json", "{")
+    outcome = example(flowtester, "flow_saga.py", "-P", "target=public", "-P", "source=site")
+
+    assert outcome.result.undone_count == 3
+    assert published(flowtester.path / "public") == {"catalogue.sqlite": "[]"}
 
 
 # The nightly.

@@ -62,6 +62,9 @@ def counts(results: Sequence[RunResult[Any]]) -> str:
     """Return "3 succeeded, 1 failed, 20 items in 0.42 s"."""
     numbers = {word: sum(result.count(status) for result in results) for status, word in WORDS.items()}
     parts = [f"{number:,} {word}" for word, number in numbers.items() if number]
+    undone = sum(result.undone_count for result in results)
+    if undone:
+        parts.append(f"{undone:,} undone")
     beside = sum(len(strays(result)) for result in results)
     if beside:
         parts.append(counted(beside, "error"))
@@ -114,7 +117,7 @@ def _print_value(terminal: Terminal, result: RunResult[Any], *, several: bool) -
         found = {"": result.steps[result.body]}
     else:
         found = {name: result.steps[name] for name in result.sinks[:NAMES]}
-    values = {n: s.raw_value for n, s in found.items() if s.status is Status.SUCCESS and s.raw_value is not None}
+    values = {n: s.raw_value for n, s in found.items() if s.is_completed and s.raw_value is not None}
     if values and several:
         terminal.print(f"\n{shown(result.workflow)} returned", style="bold")
     elif values:

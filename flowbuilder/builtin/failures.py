@@ -25,6 +25,7 @@ NO_PLANS: Mapping[str, Plan] = {}
 CAPTURED = ("stdout", "stderr", "log")
 ITEMS_IN_FULL = 3
 NAMED = 20
+UNDO = "undo of step "
 LINE_LENGTH = 500
 
 
@@ -59,7 +60,13 @@ def failures_of(result: RunResult[Any], plan: Plan | None = None, prefix: str = 
                     arguments=partial(arguments_of, one.name, plan, result) if items and plan else tuple,
                 )
     for error in strays(result):
-        yield Failure(title=f"{prefix}after the steps", step="", error=error)
+        yield Failure(title=f"{prefix}{_title_of_stray(error)}", step="", error=error)
+
+
+def _title_of_stray(error: BaseException) -> str:
+    """Return which undo an error is of, where it is of one: a note says so."""
+    notes = [note for note in getattr(error, "__notes__", ()) if str(note).startswith(UNDO)]
+    return shown(notes[0].partition(",")[0].partition(" (")[0]) if notes else "after the steps"
 
 
 def _title(step: StepResult[Any]) -> str:

@@ -49,16 +49,17 @@ def _suite(result: RunResult[Any]) -> Element:
 def _told(result: RunResult[Any]) -> Iterator[StepResult[Any]]:
     for step in result.steps.values():
         yield step
-        yield from (item for item in step.items or () if item.status in OUTCOMES)
+        yield from (item for item in step.items or () if item.status in OUTCOMES or item.undone)
 
 
 def _case(workflow: str, step: StepResult[Any]) -> Element:
     case = Element("testcase", classname=_legal(workflow), name=_legal(step.name), time=f"{step.duration or 0.0:.3f}")
-    tag = OUTCOMES.get(step.status)
+    # What was undone is no failure, and no success any more.
+    tag = "skipped" if step.undone else OUTCOMES.get(step.status)
     if tag is not None:
         message = step.reason or (error_line(step.error) if step.error is not None else str(step.status))
         outcome = SubElement(case, tag, message=_legal(message))
-        if step.error is not None:
+        if step.error is not None and not step.undone:
             _fill(outcome, step.error)
     for name, titles in (("system-out", ("stdout", "log")), ("system-err", ("stderr",))):
         text = "\n".join(part.text for part in step.sections if part.title in titles)

@@ -26,6 +26,7 @@ STYLES = {
     "timed_out": "red",
     "cancelled": "yellow",
     "skipped": "yellow",
+    "undone": "yellow",
 }
 WIDEST_WORD = max(map(len, STYLES))
 

@@ -192,6 +192,14 @@ class Report:
             self._tell(run, step, "skipped", detail=reason)
 
     @hookimpl
+    def flowbuilder_step_undo(self, run: RunInfo, step: StepInfo, error: BaseException | None) -> None:
+        """Show that a step was undone, or could not be; of the items of a step the first few."""
+        word, detail = ("undone", "") if error is None else ("failed", f"its undo: {reason_of(error)}")
+        is_one_of_few = step.item is None or self._is_one_of_few(f"undo {word} {whole_name(step)}")
+        if self._is_verbose or (self._level == USUAL and is_one_of_few):
+            self._tell(run, step, word, detail=detail)
+
+    @hookimpl
     def flowbuilder_run_cancel(self, reason: str) -> None:
         """Say that a signal was heard: what runs may take its time to end."""
         if reason in SIGNALS and not self._rows.is_stopping and self._level >= USUAL:

@@ -86,6 +86,7 @@ def make_step(fn: Callable[..., Any], frame: FrameType | None = None, **words: U
         executor=executor,
         resources=checked_amounts("resources=", words.get("resources"), where) or NOTHING,
         on_error=checked_on_error(words.get("on_error", "fail"), where),
+        undo=checked_function("undo=", words.get("undo"), where),
         idempotent=checked_idempotent(words.get("idempotent", True), where),
         tags=checked_tags(words.get("tags", ()), where),
     )

@@ -54,6 +54,7 @@ class StepDefinition(Definition):
     executor: str | None = None
     resources: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     on_error: str | Callable[..., Any] = "fail"
+    undo: Callable[..., Any] | None = None
     idempotent: bool = True
     tags: tuple[str, ...] = ()
 

@@ -32,6 +32,7 @@ class StepWords(TypedDict, total=False):
     executor: str | None
     resources: Mapping[str, int] | None
     on_error: Literal["fail", "continue"] | Callable[..., Any]
+    undo: Callable[..., Any] | None
     idempotent: bool
     tags: Iterable[str]
 

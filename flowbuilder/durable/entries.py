@@ -19,6 +19,7 @@ from flowbuilder.results import Status, StepResult
 from flowbuilder.store.rows import (
     LOST,
     NOT_STORED,
+    UNDONE,
     AttemptMade,
     AttemptRow,
     Encoded,
@@ -88,9 +89,18 @@ class Entries:
     def _step_skip(self, run: RunInfo, step: StepInfo, reason: str, at: float) -> Sequence[Entry]:
         return (UnitEnded(run.run_id, UnitRow(unit=unit_of(step), status=Status.SKIPPED, reason=reason)),)
 
+    def _step_undo(
+        self, run: RunInfo, step: StepInfo, result: Late, error: BaseException | None, at: float
+    ) -> Sequence[Entry]:
+        return self.undone(run, [result()])
+
+    def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
+        """Return that those of some steps and items that were undone no longer count."""
+        return [UnitEnded(run.run_id, _undone(result)) for result in results if result.undone]
+
     def _run_finish(self, run: RunInfo, result: Any, at: float) -> Sequence[Entry]:
-        found = Counter(str(step.status) for step in result.steps.values())
-        counts = {str(status): found[status] for status in Status if found[status]}
+        found = Counter(UNDONE if step.undone else str(step.status) for step in result.steps.values())
+        counts = {status: found[status] for status in (*map(str, Status), UNDONE) if found[status]}
         return (RunEnded(run.run_id, str(result.status), result.duration, counts),)
 
     def _ended(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> UnitEnded:
@@ -181,6 +191,20 @@ def unit_of(step: StepInfo) -> Unit:
     if step.item is None:
         return Unit(step.name)
     return Unit(step.name[: step.name.rindex("[")], step.item)
+
+
+def _undone(result: StepResult[Any]) -> UnitRow:
+    step, _, item = result.name.removesuffix("]").partition("[")
+    return UnitRow(
+        unit=Unit(step, int(item)) if item else Unit(step),
+        status=UNDONE,
+        attempts=result.attempts,
+        started_at=result.started_at,
+        duration=result.duration,
+        reason=result.reason,
+        error=failure_data(result.error),
+        sections=_sections(result.sections),
+    )
 
 
 def _sections(sections: Sequence[Any]) -> tuple[tuple[str, str], ...]:

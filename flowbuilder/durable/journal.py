@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,15 @@ from flowbuilder.durable.entries import Entries
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.journal import Recorded
 from flowbuilder.engine.relay import Late
+from flowbuilder.engine.views import RunInfo
+from flowbuilder.results import StepResult
 from flowbuilder.store.contract import Claim, Store
 from flowbuilder.store.rows import Entry, RunRow, Unit
 
 BACKLOG = 5_000
-WRITTEN = frozenset({"run_start", "step_start", "step_retry", "step_finish", "step_error", "step_skip", "run_finish"})
+WRITTEN = frozenset(
+    {"run_start", "step_start", "step_retry", "step_finish", "step_error", "step_skip", "step_undo", "run_finish"}
+)
 UNSYNCED = frozenset({"step_start", "step_retry", "batch_start", "batch_finish", "run_cancel"})
 
 
@@ -108,6 +112,10 @@ class StoreJournal:
     def begin(self, attempt: Attempt) -> None:
         """Write that an attempt begins, then let it begin."""
         self._write(lambda: self._entries.began(attempt), lambda error: self._begin(attempt, error))
+
+    def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
+        """Write that some steps and items no longer count, then call ``then``."""
+        self._write(lambda: self._entries.undone(run, results), lambda error: then())
 
     # On the thread that writes.
 

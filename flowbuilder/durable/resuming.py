@@ -260,6 +260,7 @@ _WORDS = {
     "timed_out": "it timed out",
     "cancelled": "it was cancelled",
     "skipped": "it was skipped",
+    "undone": "it was undone",
     "lost": "nobody knows whether it finished, so it is left to you (--rerun-lost)",
 }
 

@@ -70,7 +70,8 @@ class _Activities:
 
     def _running(self, run: Run) -> Iterator[RunningStep]:
         for attempt in run.state.current.values():
-            yield RunningStep(name=attempt.info.name, seconds=self._now - attempt.started, attempt=attempt.number)
+            name = f"undo of {attempt.info.name}" if attempt.phase == "undo" else attempt.info.name
+            yield RunningStep(name=name, seconds=self._now - attempt.started, attempt=attempt.number)
 
     def _held_back(self, conduct: Conduct) -> WaitingStep:
         needs = [(self._engine.resources[name], n) for name, n in conduct.info.definition.resources.items()]

@@ -106,7 +106,9 @@ class Admission:
         if self.held >= self.limit and self._slots_for[lane]:
             return None
         line = self._best(lane)
-        return None if line is None or self._better_elsewhere(lane, line) else line
+        # Who takes no slot leaves it to others.
+        is_outdone = line is not None and self._slots_for[lane] and self._better_elsewhere(lane, line)
+        return None if is_outdone else line
 
     def _best(self, lane: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""

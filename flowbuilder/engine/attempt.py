@@ -144,6 +144,10 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = self._rescue()
+            elif self.phase == "undo":
+                self.value = self._undo()
+                if type(self.value) is CoroutineType:
+                    self._refuse_coroutine()
             elif self.phase == "lost":
                 raise self._lost()
             elif not self.is_conditional or self._wanted():
@@ -175,6 +179,8 @@ class Attempt:
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = await _awaited(self._rescue())
+            elif self.phase == "undo":
+                await _awaited(self._undo())
             elif self.phase == "lost":
                 raise self._lost()
             elif not self.is_conditional or await self._wanted_async():
@@ -210,13 +216,14 @@ class Attempt:
 
     def note(self, error: BaseException) -> None:
         """Note on an error of whose attempt it is."""
+        what = "undo of step" if self.phase == "undo" else "step"
         # What has no frame of the user's says where the step is.
         place = (
             f" ({self.info.definition.where})"
             if isinstance(error, StepTimeoutError | UntilLimitError | WorkerDiedError)
             else ""
         )
-        note = f"step {self.info.name}{place}, attempt {self.number}, run {self.source.info.run_id}"
+        note = f"{what} {self.info.name}{place}, attempt {self.number}, run {self.source.info.run_id}"
         notes = getattr(error, "__notes__", [])
         if isinstance(notes, list) and note not in notes:
             error.add_note(note)
@@ -276,6 +283,10 @@ class Attempt:
     def _rescue(self) -> Any:
         rescue: Any = getattr(self.step.definition, "on_error", None)
         return rescue(**self._arguments_beside(self.step.on_error))
+
+    def _undo(self) -> Any:
+        undo: Any = getattr(self.step.definition, "undo", None)
+        return undo(**self._arguments_beside(self.step.undo))
 
     def _called(self, invoke: Invoke | None) -> Any:
         step = self.step

@@ -14,10 +14,11 @@ import anyio
 
 from flowbuilder.engine.engine import Engine
 from flowbuilder.engine.limits import Limit, needs_of, pool_of
-from flowbuilder.engine.outcome import run_result
+from flowbuilder.engine.outcome import TOO_MANY_FAILED, plugin_notes, run_result
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.state import RunState
+from flowbuilder.engine.undoing import Undoing
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import RunResult
 
@@ -47,14 +48,20 @@ class Conduct:
         self._variables = variables
         self._call_soon = call_soon
         self._started = 0.0
-        self._holding = Share(engine.admission, share.number, priority=share.priority, forecast=share.whole)
+        self._holding = self._new_share()
         self._needs = needs_of(info.definition.resources, engine.resources)
         # Inside a workflow that holds resources, its steps have what it holds.
         self._resources = pool_of(info.definition.resources) if info.definition.resources else engine.resources
         self._ended = anyio.Event()
         self._all_told = anyio.Event()
+        self._undoing: Undoing | None = None
+        self._is_interrupted = False
+        self._is_given_up = False
+        self._is_cancel_told = False
+        self._grace_number = 0
         self._counts_grace = False
         self._grace_is_over = False
+        self._grace_was_spent = False
         self._result: RunResult[Any] | None = None
 
     @property
@@ -65,7 +72,19 @@ class Conduct:
         return self._result
 
     def stop(self, reason: str) -> None:
-        """Cancel the run; safe from any thread and from a signal handler, since no lock is taken."""
+        """Interrupt the run; safe from any thread and from a signal handler, since no lock is taken.
+
+        It can be resumed, so nothing of it is undone.
+        """
+        self._is_interrupted = self._is_interrupted or reason != TOO_MANY_FAILED
+        self._stop(reason)
+
+    def cancel(self, reason: str) -> None:
+        """Cancel the run for good: what it completed is undone. Safe from any thread."""
+        self._is_given_up = True
+        self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
         self._engine.attend(self.attend)
 
@@ -74,7 +93,8 @@ class Conduct:
         await self._ended.wait()
         assert self.run is not None
         state, relay = self.run.state, self._engine.relay
-        errors = await state.providers.tear_down()
+        errors = await self._undone(self.run)
+        errors += await state.providers.tear_down()
         self._give_back()
         duration = time.monotonic() - self._started
         self._result = run_result(state, duration, errors, relay.failures(self.info.run_id))
@@ -83,10 +103,34 @@ class Conduct:
         await self._all_told.wait()
         relay.forget(self.info.run_id)
 
+    async def _undone(self, run: Run) -> list[BaseException]:
+        """Undo what the run completed, where it failed or was cancelled for good; return what went wrong with that."""
+        if not run.schedule.completed.order or not self._is_to_be_undone(run.state):
+            return []
+        self._undoing = Undoing(run, self._engine, self._new_share)
+        self._forget_grace()
+        errors = await self._undoing(waits=not self._grace_was_spent)
+        self._undoing = None
+        self._forget_grace()
+        if self.stop_reason:
+            self._count_grace()
+        return errors
+
+    def _is_to_be_undone(self, state: RunState) -> bool:
+        if self._is_interrupted:
+            return False
+        is_cancelled = self._is_given_up and bool(state.cancel_reason)
+        return is_cancelled or state.is_timed_out or state.records.has_failed
+
     def leave(self) -> None:
         """Tell all who wait that the run is over: the loop by ``finished``, threads by ``over``."""
         self.over.set()
         self.finished.set()
+
+    def _new_share(self) -> Share:
+        """Return a share for what the run asks for as a whole."""
+        share = self._share
+        return Share(self._engine.admission, share.number, priority=share.priority, forecast=share.whole)
 
     # The start.
 
@@ -141,9 +185,11 @@ class Conduct:
         self._engine.holders.release(self._holding, self._needs)
 
     def _overran(self) -> None:
-        if self.run is not None and not self.run.state.is_stopping and not self.run.state.is_untimed:
+        if self.run is None or self._undoing is not None:
+            return
+        if not self.run.state.is_stopping and not self.run.state.is_untimed:
             self.run.state.is_timed_out = True
-            self.stop(f"it timed out after {self.info.definition.timeout:g} s")
+            self._stop(f"it timed out after {self.info.definition.timeout:g} s")
 
     def _begun(self) -> Run:
         """Make the run, whose first units wait for their slots from now on."""
@@ -162,9 +208,10 @@ class Conduct:
 
     def _told(self) -> None:
         # Hooks may have failed since the result was made, the last of them over the result itself.
-        failures = self._engine.relay.failures(self.info.run_id)
-        if failures != self.result.plugin_failures:
-            self._result = replace(self.result, plugin_failures=failures)
+        failures, known = self._engine.relay.failures(self.info.run_id), self.result.plugin_failures
+        if failures != known:
+            notes = (*self.result.notes, *plugin_notes(failures[len(known) :]))
+            self._result = replace(self.result, plugin_failures=failures, notes=notes)
         try:
             self._call_soon(self._all_told.set)
         except RuntimeError:  # the loop gave up on a hook that hung, and has ended
@@ -178,10 +225,9 @@ class Conduct:
             return
         state = run.state
         if self.stop_reason and not state.cancel_reason:
-            if self._result is None:
-                self._engine.teller.tell("run_cancel", run=self.info, reason=self.stop_reason)
-            with self._engine.lock:
-                run.cancel(self.stop_reason)
+            self._cancel(run)
+        if self._undoing is not None and self._is_interrupted:
+            self._undoing.stop()
             self._count_grace()
         if state.cancel_bodies:
             state.cancel_bodies = False
@@ -195,6 +241,14 @@ class Conduct:
             ended = run.schedule.ended
         if ended:
             self._ended.set()
+
+    def _cancel(self, run: Run) -> None:
+        if self._result is None and not self._is_cancel_told:
+            self._is_cancel_told = True
+            self._engine.teller.tell("run_cancel", run=self.info, reason=self.stop_reason)
+        with self._engine.lock:
+            run.cancel(self.stop_reason)
+        self._count_grace()
 
     def _stop_waiting(self) -> None:
         with self._engine.lock:
@@ -214,15 +268,27 @@ class Conduct:
     def _count_grace(self) -> None:
         if not self._counts_grace:
             self._counts_grace = True
+            number = self._grace_number
             with self._engine.lock:
-                self._engine.at(time.monotonic() + self.info.config.grace, self._over)
+                self._engine.at(time.monotonic() + self.info.config.grace, lambda: self._over(number))
 
-    def _over(self) -> None:
-        self._grace_is_over = True
-        self._engine.attend(self.attend)
+    def _forget_grace(self) -> None:
+        """Let the next count begin anew, whether or not one was going on."""
+        self._grace_number += 1
+        self._counts_grace = self._grace_is_over = False
+
+    def _over(self, number: int) -> None:
+        if number == self._grace_number:
+            self._grace_is_over = True
+            self._engine.attend(self.attend)
 
     def _end_grace(self, run: Run) -> None:
         self._counts_grace = self._grace_is_over = False
+        if self._undoing is not None:
+            if self._is_interrupted:
+                self._undoing.abandon()
+            return
+        self._grace_was_spent = True
         with self._engine.lock:
             run.end_grace()
         if run.schedule.stopped or self.stop_reason:

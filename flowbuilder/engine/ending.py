@@ -311,4 +311,4 @@ class Ending:
 
     def _result_of(self, unit: int) -> Callable[[], StepResult[Any]]:
         """Return what makes the result of a unit: only when it is told, and somebody wants it."""
-        return partial(self._records.of, unit)
+        return partial(self._records.as_ended, unit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.relay import Late, Relay
+from flowbuilder.engine.views import RunInfo
+from flowbuilder.results import StepResult
 
 
 class Teller(Protocol):
@@ -61,3 +63,6 @@ class Journal(Teller, Protocol):
 
     def begin(self, attempt: Attempt) -> None:
         """Write that an attempt begins, then let it begin."""
+
+    def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
+        """Write that some steps and items no longer count, then call ``then``, on any thread."""

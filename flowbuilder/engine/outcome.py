@@ -70,10 +70,15 @@ def _distinct(errors: Iterable[BaseException]) -> tuple[BaseException, ...]:
     return tuple({id(error): error for error in errors}.values())
 
 
+def plugin_notes(failures: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a sentence for each watching hook that raised."""
+    return [f"plugin {plugin} failed in flowbuilder_{hook}" for plugin, hook in failures]
+
+
 def _notes(state: RunState, plugin_failures: Iterable[tuple[str, str]]) -> list[str]:
     overdue = dict.fromkeys(f"{one.info.name} {one.remark}" for one in list(state.overdue.values()))
     notes = [*state.notes, *overdue]
-    notes += [f"plugin {plugin} failed in flowbuilder_{hook}" for plugin, hook in plugin_failures]
+    notes += plugin_notes(plugin_failures)
     if state.cancel_reason:
         notes.append(f"cancelled: {state.cancel_reason}")
     return notes

@@ -97,6 +97,10 @@ class ProviderSet:
         for provided in self._alive.values():
             provided.cancel()
 
+    def reopen(self) -> None:
+        """Let set-ups begin again."""
+        self._is_cancelled = False
+
     def abandon(self) -> None:
         """Stop waiting for set-ups and tear-downs that still go on."""
         for provided in self._alive.values():

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from flowbuilder.engine.provider_set import ProviderSet
 from flowbuilder.engine.thread_set import ThreadSet
 from flowbuilder.errors import StepCancelledError
-from flowbuilder.plan.plan import Kind, Plan
+from flowbuilder.plan.plan import Binding, Kind, Plan
 from flowbuilder.results import Status
 
 if TYPE_CHECKING:
@@ -62,20 +62,18 @@ class Providers:
         step = attempt.step
         if attempt.phase == "expand":
             return ()
-        asking = step.on_error if attempt.phase == "rescue" else (*step.bindings, *step.when, *step.until)
+        beside = _beside(attempt)
+        asking = (*step.bindings, *step.when, *step.until) if beside is None else beside
         own = [one.source for one in asking if one.kind is Kind.PROVIDER and one.source in self.per_step]
         is_plain = step.executor == "thread" and not any(map(self._is_async, self._beneath(own)))
         return () if is_plain else own
 
     def _shared(self, attempt: Attempt) -> Sequence[str]:
         """Return those of the run that an attempt needs, also where only its own request them."""
-        step = attempt.step
-        names = [one.source for one in step.on_error if one.kind is Kind.PROVIDER]
-        return [
-            name
-            for name in self._beneath(names if attempt.phase == "rescue" else step.providers)
-            if name not in self.per_step
-        ]
+        beside = _beside(attempt)
+        asked = [one.source for one in beside or () if one.kind is Kind.PROVIDER]
+        names = attempt.step.providers if beside is None else asked
+        return [name for name in self._beneath(names) if name not in self.per_step]
 
     def _beneath(self, names: Iterable[str]) -> dict[str, None]:
         """Return providers with those that are requested by ones of a step, and further down."""
@@ -89,6 +87,10 @@ class Providers:
 
     def _is_async(self, name: str) -> bool:
         return name in self.per_step and bool(self._plan.providers[name].definition.is_async)
+
+    def failure(self, names: Iterable[str]) -> BaseException | None:
+        """Return why one of ``names``, of the run's, could not be set up."""
+        return self._of_run.failure(names)
 
     async def prepare(self, attempt: Attempt, group: TaskGroup) -> BaseException | None:
         """Set up what an attempt needs; return why it could not be."""
@@ -151,6 +153,10 @@ class Providers:
         for one in (*self._loop_sets.values(), self._of_run):
             one.cancel()
 
+    def reopen(self) -> None:
+        """Let set-ups begin again after a cancellation: what is undone may need some."""
+        self._of_run.reopen()
+
     def cancel_of(self, attempt: Attempt) -> None:
         """Cancel the set-ups of what an attempt alone needs."""
         if attempt in self._loop_sets:
@@ -160,3 +166,8 @@ class Providers:
         """Stop waiting for set-ups and tear-downs that still go on."""
         for one in (*self._loop_sets.values(), self._of_run):
             one.abandon()
+
+
+def _beside(attempt: Attempt) -> Sequence[Binding] | None:
+    """Return what a function beside the body asks for, where an attempt calls that alone."""
+    return {"rescue": attempt.step.on_error, "undo": attempt.step.undo}.get(attempt.phase)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -51,6 +52,7 @@ class Records:
         self._maps: list[PlannedStep] = []
         self._firsts: list[int] = []
         self._made: WeakValueDictionary[int, StepResult[Any]] = WeakValueDictionary()
+        self._undone: dict[int, str] = {}
         self._clock = time.monotonic() - time.time()
 
     def info_of(self, unit: int) -> StepInfo:
@@ -68,9 +70,17 @@ class Records:
     def of(self, unit: int) -> StepResult[Any]:
         """Return the result of a unit that has ended; the same one as long as somebody has it."""
         made = self._made.get(unit)
-        return made if made is not None else self._made.setdefault(unit, self._result(unit))
+        return made if made is not None else self._made.setdefault(unit, self._now(unit))
 
-    def _result(self, unit: int) -> StepResult[Any]:
+    def as_ended(self, unit: int) -> StepResult[Any]:
+        """Return the result of a unit as it was when it ended, whatever was undone since."""
+        return self._result(unit, self.as_ended) if self._undone else self.of(unit)
+
+    def _now(self, unit: int) -> StepResult[Any]:
+        result = self._result(unit, self.of)
+        return replace(result, undone=True, reason=self._undone[unit]) if unit in self._undone else result
+
+    def _result(self, unit: int, of: Callable[[int], StepResult[Any]]) -> StepResult[Any]:
         ended = self._ended.get(unit, PLAIN)
         has_started = ended.attempts > 0
         items = self._items.get(unit)
@@ -83,7 +93,7 @@ class Records:
             self._started[unit] - self._clock if has_started else None,
             self._lasted[unit] if has_started else None,
             ended.reason,
-            None if items is None else tuple(map(self.of, items)),
+            None if items is None else tuple(map(of, items)),
             ended.sections,
             ended.rounds,
         )
@@ -91,6 +101,11 @@ class Records:
     def others(self) -> Iterator[tuple[int, Status]]:
         """Yield the steps, in plan order, that did not simply succeed, and how they ended."""
         return ((unit, self._ended[unit].status) for unit in sorted(self._ended) if unit < len(self._steps))
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a unit failed or timed out."""
+        return any(one.status in FAILURES for one in self._ended.values())
 
     def reason(self, unit: int) -> str:
         """Return why a unit is skipped."""
@@ -187,6 +202,17 @@ class Records:
             self.skip(unit, f"{name} was skipped: {ended.reason}")
         else:
             self.skip(unit, f"{name} {_ENDED[ended.status]}")
+
+    def undo(self, unit: int, step: int, reason: str) -> None:
+        """Record that a unit of a step succeeded and no longer counts, and why."""
+        self._undone[unit] = reason
+        self._made.pop(unit, None)
+        # Which has the results of its items.
+        self._made.pop(step, None)
+
+    def is_undone(self, unit: int) -> bool:
+        """Return whether a unit no longer counts."""
+        return unit in self._undone
 
     # Mapped steps.
 

@@ -8,9 +8,10 @@ lists, so a unit costs tens of bytes and a transition about a microsecond.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 
 from flowbuilder.engine.barriers import Barriers
+from flowbuilder.engine.completed import Completed
 from flowbuilder.engine.entries import News, State, Wiring
 from flowbuilder.engine.items import Items
 from flowbuilder.engine.limits import NO_NEEDS, Line, Needs
@@ -28,8 +29,8 @@ class Schedule:
     """Decides what may start; every limit is kept here and nowhere else.
 
     ``left`` is how many steps have not ended, ``live`` how many units run that are not over, ``running`` how
-    many slots are held, ``items`` has the items of mapped steps, and ``news`` what the schedule
-    decided by itself.
+    many slots are held, ``items`` has the items of mapped steps, ``completed`` what can be undone, and ``news``
+    what the schedule decided by itself.
 
     Args:
         wiring: the steps, each after its upstream.
@@ -38,6 +39,7 @@ class Schedule:
         batches: barriers: groups of steps of which none starts before the group before has ended.
         kept: the steps that succeeded before, and are not done again.
         later: those that, once they are ready, wait until they are ``due``.
+        undoable: the steps that can be undone.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Schedule:
         batches: Sequence[Sequence[int]] | None = None,
         kept: Collection[int] = (),
         later: Collection[int] = (),
+        undoable: Set[int] = frozenset(),
     ) -> None:
         edges, count = wiring.edges, len(wiring.lanes)
         self.news: list[News] = []
@@ -59,6 +62,7 @@ class Schedule:
         self.live = 0
         self.left = count
         self.items = Items(count)
+        self.completed = Completed(undoable, edges, self.items)
         self._failures_allowed = failures_allowed
         self._waiting_retries = 0
         self._state = [PENDING] * count
@@ -84,6 +88,7 @@ class Schedule:
     def _keep(self, kept: Collection[int]) -> None:
         for unit in kept:
             self._state[unit] = SUCCESS
+            self._complete(unit)
         for unit in kept:
             for coded in self._below(unit):
                 self._waits_for[coded >> 2] -= 1
@@ -140,6 +145,8 @@ class Schedule:
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
         self._leave(unit, held=held)
+        if self.completed.undoable:
+            self._complete(unit)
         self._end(unit, SUCCESS, unit)
 
     def fail(self, unit: int, *, held: bool = False) -> None:
@@ -213,6 +220,7 @@ class Schedule:
         self._waits_for += [len(maps)] * count
         for index in kept:
             self._state[units[index]] = SUCCESS
+            self._complete(units[index])
         for item in units:
             if self._state[item] == PENDING:
                 self._place_item(item, self.items.sources(item, maps))
@@ -222,6 +230,10 @@ class Schedule:
         elif self.stopped:
             self._skip_all(units)
         return units
+
+    def undo(self, unit: int) -> list[int]:
+        """Say that a unit is undone, and return it and all downstream of it that succeeded and counted so far."""
+        return [one for one in self.completed.undo(unit) if self._state[one] == SUCCESS]
 
     def stop(self) -> None:
         """Start nothing new: everything that has not started is skipped."""
@@ -233,6 +245,10 @@ class Schedule:
         self._skip_all(range(len(self._state)))
 
     # Inside.
+
+    def _complete(self, unit: int) -> None:
+        if self.step(unit) in self.completed.undoable:
+            self.completed.order.append(unit)
 
     def _skip_all(self, units: range) -> None:
         for unit in units:

@@ -96,6 +96,7 @@ class RunState:
             batches=[[self.shape.index[name] for name in batch] for batch in self.batches],
             kept=kept,
             later=[self.shape.index[name] for name in self._due_names() if name in self.shape.index],
+            undoable=self.shape.undoable,
         )
         self.records = Records(info.plan.steps, info.run_id)
         for unit in kept:
@@ -184,6 +185,10 @@ class RunState:
     def waits_for_round(self, unit: int) -> bool:
         """Return whether what a unit waits for is its next round, and not another attempt in this one."""
         return unit in self.rounds and self.rounds[unit].attempts == self.tries[unit]
+
+    def timeout_of(self, unit: int) -> float | None:
+        """Return the seconds that each attempt of a unit may take, None for no limit."""
+        return self.shape.timeouts.get(self.schedule.step(unit), self.info.config.step_timeout)
 
     def step_of(self, unit: int) -> PlannedStep:
         """Return the step of a unit, also for an item."""

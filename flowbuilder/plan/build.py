@@ -193,9 +193,9 @@ class _Builder:
     def _step(self, definition: StepDefinition, binder: Binder, name: str) -> PlannedStep:
         each = tuple(binder.bind_each(*one) for one in definition.each.items()) if definition.each else ()
         bindings = binder.bind(definition.parameters, definition.fn, _given(definition))
-        when, until, on_error = _beside(definition, binder, bindings)
+        when, until, on_error, undo = _beside(definition, binder, bindings)
         after = tuple(binder.order(definition.after)) if definition.after else ()
-        used = (*bindings, *each, *when, *until, *on_error)
+        used = (*bindings, *each, *when, *until, *on_error, *undo)
         planned = PlannedStep(
             name,
             definition,
@@ -204,6 +204,7 @@ class _Builder:
             when,
             until,
             on_error,
+            undo,
             after,
             _joined(_sources(Kind.STEP, used), after),
             _sources(Kind.PROVIDER, used) if binder.has_providers else (),
@@ -244,20 +245,26 @@ def _given(definition: StepDefinition) -> Mapping[str, Kind]:
     return given
 
 
-def _beside(definition: StepDefinition, binder: Binder, bindings: Bindings) -> tuple[Bindings, Bindings, Bindings]:
-    """Bind the functions that stand beside the body: ``when``, ``until`` and ``on_error``."""
+def _beside(definition: StepDefinition, binder: Binder, bindings: Bindings) -> tuple[Bindings, ...]:
+    """Bind the functions that stand beside the body: ``when``, ``until``, ``on_error`` and ``undo``."""
     rescue = definition.on_error if callable(definition.on_error) else None
-    if definition.when is None and definition.until is None and rescue is None:
-        return (), (), ()
+    if definition.when is None and definition.until is None and rescue is None and definition.undo is None:
+        return (), (), (), ()
     when = binder.bind_function(definition.when, bindings)
     until = _until(definition, binder, bindings)
-    return when, until, binder.bind_function(rescue, bindings, {"error": Kind.ERROR})
+    on_error = binder.bind_function(rescue, bindings, {"error": Kind.ERROR})
+    return when, until, on_error, binder.bind_function(definition.undo, bindings, _result_of(definition))
+
+
+def _result_of(definition: StepDefinition) -> dict[str, Kind]:
+    """Return the names under which a function beside the body finds what it returned."""
+    return {definition.name: Kind.RESULT, "result": Kind.RESULT}
 
 
 def _until(definition: StepDefinition, binder: Binder, bindings: Bindings) -> Bindings:
     if definition.until is None:
         return ()
-    beside = {definition.name: Kind.RESULT, "result": Kind.RESULT}
+    beside = _result_of(definition)
     if all(one.parameter != "previous" for one in bindings):
         beside["previous"] = Kind.PREVIOUS
     return binder.bind_function(definition.until.predicate, bindings, beside)

@@ -38,7 +38,7 @@ class Checks:
         """Refuse an unknown executor, async functions of a plain step, and what cannot be sent to a worker."""
         if planned.executor not in self._executors:
             raise UnknownNameError("executor", planned.executor, sorted(self._executors - {"loop"}), definition.where)
-        if definition.when is not None or definition.until is not None or callable(definition.on_error):
+        if definition.when or definition.until or definition.undo or callable(definition.on_error):
             self._of_one_colour(definition)
         if planned.each and any(one.wants_result for one in planned.each):
             raise PlanError(
@@ -50,8 +50,9 @@ class Checks:
             self._sendable(planned, definition)
 
     def _of_one_colour(self, definition: StepDefinition) -> None:
-        until = definition.until.predicate if definition.until else None
-        for word, fn in (("when", definition.when), ("until", until), ("on_error", definition.on_error)):
+        beside = {"when": definition.when, "on_error": definition.on_error, "undo": definition.undo}
+        beside["until"] = definition.until.predicate if definition.until else None
+        for word, fn in beside.items():
             if callable(fn) and not definition.is_async and read_signature(fn, definition.where).is_async:
                 raise PlanError(
                     f"{shown_value(definition.name)} is a plain def, but its {word}= is async",

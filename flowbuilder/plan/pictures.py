@@ -131,6 +131,7 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
         retries = step.definition.retries.n
         facts += [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries else []
         facts += [_repetition(step.definition.until)] if step.definition.until else []
+        facts += ["can be undone"] if step.definition.undo else []
         facts += _amounts("needs", step.definition.resources)
         facts += ["items may be skipped by its when"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []
@@ -140,7 +141,8 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
     lines += [f"      {shown(one.parameter)} ← one item of {_source(one)}" for one in step.each]
     lines += [f"      {shown(one.parameter)} ← {_source(one)}" for one in step.bindings if one.kind is not Kind.ITEM]
     own = {one.parameter for one in step.bindings}
-    for word, asked in (("when=", step.when), ("until=", step.until), ("on_error=", step.on_error)):
+    beside = {"when=": step.when, "until=": step.until, "on_error=": step.on_error, "undo=": step.undo}
+    for word, asked in beside.items():
         also = [one for one in asked if one.parameter not in own and one.kind not in OF_THE_ATTEMPT]
         lines += [f"      {shown(one.parameter)} ← {_source(one)}, for {word}" for one in also]
     lines += [f"      after {shown(name)}" for name in step.after if _only_orders(name, step)]
@@ -155,7 +157,7 @@ def _repetition(until: Until) -> str:
 
 def _only_orders(name: str, step: PlannedStep) -> bool:
     """Return whether a step waits for another without taking anything from it."""
-    used = (*step.bindings, *step.each, *step.when, *step.until, *step.on_error)
+    used = (*step.bindings, *step.each, *step.when, *step.until, *step.on_error, *step.undo)
     return name in step.after and not any(one.kind is Kind.STEP and one.source == name for one in used)
 
 

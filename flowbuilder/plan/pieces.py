@@ -42,7 +42,7 @@ class Binding(NamedTuple):
 class PlannedStep(NamedTuple):
     """A step in its place: its definition and where each parameter comes from; equal to itself alone.
 
-    ``each`` has the bindings of the mapped parameters, ``when``, ``until`` and ``on_error`` those of the
+    ``each`` has the bindings of the mapped parameters, ``when``, ``until``, ``on_error`` and ``undo`` those of the
     step's own functions. ``upstream`` names every step that ends before this one
     starts, ``after`` those among them that only order.
     """
@@ -54,6 +54,7 @@ class PlannedStep(NamedTuple):
     when: tuple[Binding, ...] = ()
     until: tuple[Binding, ...] = ()
     on_error: tuple[Binding, ...] = ()
+    undo: tuple[Binding, ...] = ()
     after: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()

@@ -20,8 +20,8 @@ class Shape:
 
     ``index`` has the number of each step by name, ``edges`` what each asks of which others,
     ``timeouts`` the seconds of those with a limit of their own (None where nothing could keep one),
-    ``conditional`` those with a ``when``, ``repeated`` those with an ``until``, ``timeouts_retried`` the
-    number of extra attempts of those whose time-outs are worth one.
+    ``conditional`` those with a ``when``, ``repeated`` with an ``until``, ``undoable`` with an ``undo``,
+    ``timeouts_retried`` the number of extra attempts of those whose time-outs are worth one.
     """
 
     index: Mapping[str, int]
@@ -29,6 +29,7 @@ class Shape:
     timeouts: Mapping[int, float | None]
     conditional: Set[int]
     repeated: Set[int]
+    undoable: Set[int]
     timeouts_retried: Mapping[int, int]
 
 
@@ -46,6 +47,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
         timeouts=timeouts,
         conditional={number for number, one in own if one.when is not None},
         repeated={number for number, one in own if one.until is not None},
+        undoable={number for number, one in own if one.undo is not None},
         timeouts_retried={
             # By identity: asking a class of the user's about an instance would be calling it.
             number: one.retries.n
@@ -59,8 +61,8 @@ def _upstream(step: PlannedStep, mapped: Set[str], index: Mapping[str, int]) -> 
     """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
     found: dict[str, Edge] = dict.fromkeys(step.after, SOFT) if step.after else {}
     bindings = step.bindings
-    if step.when or step.until or step.on_error:
-        bindings += (*step.when, *step.until, *step.on_error)
+    if step.when or step.until or step.on_error or step.undo:
+        bindings += (*step.when, *step.until, *step.on_error, *step.undo)
     for _, kind, source, has_default, wants_result, _ in bindings:
         if kind is Kind.STEP:
             edge = ANY if wants_result else SOFT if has_default else VALUE

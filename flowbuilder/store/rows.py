@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 RUNNING = "running"
 INTERRUPTED = "interrupted"
 LOST = "lost"
+UNDONE = "undone"
 SUCCESS = "success"
 
 

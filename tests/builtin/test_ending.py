@@ -40,6 +40,16 @@ def test_counts_name_only_what_there_is() -> None:
     assert counts([result()]) == "no steps in 1.50 s"
 
 
+def test_what_was_undone_is_counted_by_itself() -> None:
+    steps: list[StepResult[Any]] = [StepResult("a", Status.SUCCESS), StepResult("b", Status.SUCCESS, undone=True)]
+    assert counts([result(*steps)]) == "1 succeeded, 1 undone in 1.50 s"
+
+
+def test_a_body_that_was_undone_has_no_value() -> None:
+    body: StepResult[Any] = StepResult("flow", Status.SUCCESS, "value", undone=True)
+    assert ending(result(body, status=Status.FAILED, body="flow"))[:-1] == []
+
+
 def test_errors_beside_the_steps_are_counted() -> None:
     torn = result(StepResult("a", Status.SUCCESS), errors=(ValueError("torn"), OSError("too")))
     assert counts([torn]) == "1 succeeded, 2 errors in 1.50 s"

@@ -43,6 +43,18 @@ def test_a_suite_counts_its_cases() -> None:
     assert [(root.get(name)) for name in ("tests", "failures", "errors", "skipped")] == ["5", "2", "1", "1"]
 
 
+def test_what_was_undone_is_told_as_skipped() -> None:
+    items: tuple[StepResult[Any], ...] = (StepResult("many[0]", Status.SUCCESS, undone=True, reason="it was undone"),)
+    rescued: StepResult[Any] = StepResult("a", Status.SUCCESS, error=OSError(), undone=True, reason="its undo failed")
+    root = written(rescued, StepResult("many", Status.SUCCESS, items=items, undone=True, reason="many[0] was undone"))
+
+    assert (root.get("tests"), root.get("skipped"), root.get("failures")) == ("3", "3", "0")
+    told = [case.find("skipped") for case in root[0]]
+    assert [one.attrib for one in told if one is not None] == [
+        {"message": "its undo failed"}, {"message": "many[0] was undone"}, {"message": "it was undone"},
+    ]  # fmt: skip
+
+
 def test_a_failure_has_its_message_type_and_traceback() -> None:
     case = written(StepResult("load", Status.FAILED, error=ValueError("bad <&> worse"), duration=2.0))[0][0]
 

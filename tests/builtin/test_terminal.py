@@ -107,6 +107,29 @@ def test_a_failure_says_in_which_round(reported: Reported) -> None:
     assert "the until of poll did not hold after 2 rounds" in text
 
 
+def test_an_undo_gets_a_line_and_one_that_fails_a_part_of_its_own(reported: Reported) -> None:
+    def unbook() -> None:
+        raise OSError("no way back")
+
+    flow = FlowBuilder("trip").step(lambda: 1, name="plan", undo=lambda: None).then(lambda: 1, name="book", undo=unbook)
+    lines = reported(flow.then(lambda: 1 / 0, name="pay").build(), config=ONE_AT_A_TIME).splitlines()
+    told = [" ".join(line.split()) for line in lines]
+
+    assert told[4:7] == [
+        "[3/3] failed pay 0.00 s ZeroDivisionError: division by zero",
+        "[3/3] failed book its undo: OSError: no way back",
+        "[3/3] undone plan",
+    ]
+    assert any(line.strip("-") == " undo of step book " for line in lines)
+    assert "1 failed, 2 undone, 1 error in" in lines[-1]
+
+
+def test_of_the_undos_of_items_the_first_few_get_a_line(reported: Reported) -> None:
+    flow = FlowBuilder("many").step(lambda n: n, name="made", each={"n": list(range(30))}, undo=lambda: None)
+    lines = reported(flow.then(lambda: 1 / 0, name="broken").build()).splitlines()
+    assert sum(line.startswith("[2/2] undone    made[") for line in lines) == 10
+
+
 def test_items_get_a_line_only_where_they_fail_and_then_the_first_few(reported: Reported) -> None:
     flows = Registry()
 

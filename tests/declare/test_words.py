@@ -68,7 +68,7 @@ EACH = '{"parameter": "step or input"} or {"parameter": [1, 2]}'
 EXECUTOR = '"thread", "process", "inline", or the name of one a plugin brings'
 ON_ERROR = '"fail", "continue", or a function whose value is used instead'
 
-STEP_WORDS = "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, tags"
+STEP_WORDS = "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, undo, tags"
 WORKFLOW_WORDS = "name, priority, resources, steps, timeout, config, tags"
 WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"retrys": 1}, "@step has no argument 'retrys'", "",
@@ -140,6 +140,10 @@ WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"on_error": "continu"}, "on_error= is unknown", "'continu'", ON_ERROR, "did you mean 'continue'?"),
     ({"on_error": None}, "on_error= is unknown", "None", ON_ERROR, ""),
     ({"on_error": list}, "on_error= is unknown", "<class 'list'>", ON_ERROR, ""),
+    ({"undo": True}, "undo= takes a function", "True", "def or lambda", ""),
+    ({"undo": numbers}, "undo= takes a function that returns, not a generator", f"{numbers!r}", "", "return"),
+    ({"undo": lambda *, a, **rest: 0}, "parameters are filled by name, so this one cannot be used", "**rest",
+     "ordinary and keyword-only parameters", "name each parameter, or settle it with functools.partial"),
     ({"tags": "slow"}, "tags= takes several words", "'slow'", '("slow", "io")', ""),
     ({"tags": 5}, "tags= takes several words", "5", '("slow", "io")', ""),
     ({"tags": ["a b"]}, "a tag is a word", "'a b'", "letters, digits and _, not and/or/not", ""),
@@ -267,7 +271,7 @@ def test_a_workflow_keeps_its_words() -> None:
 
 
 def test_what_belongs_to_no_release_yet_is_an_unknown_word() -> None:
-    for word in ("undo", "cache", "idempotent"):
+    for word in ("cache", "idempotent"):
         with pytest.raises(DefinitionError, match=f"@step has no argument '{word}'"):
             declared(**{word: None})
 

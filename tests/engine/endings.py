@@ -9,6 +9,7 @@ import anyio
 from flowbuilder import (
     Context,
     FlowBuilder,
+    Until,
 )
 from flowbuilder.testing import Recorder
 
@@ -22,8 +23,11 @@ def assert_each_step_ended_once(recorder: Recorder) -> None:
         word, name = line.split(" ")[:2]
         if word.startswith(("batch", "run_cancel")):
             continue
+        if word == "undo":
+            assert ends[name] == f"finish {name}", line
+            continue
         assert name not in ends, f"{line!r} comes after {ends[name]!r}"
-        if word in ("start", "retry"):
+        if word in ("start", "retry", "repeat"):
             started.add(name)
             continue
         ends[name] = line
@@ -52,5 +56,7 @@ def every_ending() -> Any:
 
     flow = FlowBuilder("endings").step(lambda: 1, name="good").step(lambda: 1 / 0, name="broken")
     flow.step(late, timeout=0.05).step(flaky, retries=1).step(lambda: 1, name="passed", when=lambda: False)
+    flow.step(lambda previous=0: previous + 1, name="repeated", until=Until(lambda repeated: repeated == 2, every=0),
+              undo=lambda: None)  # fmt: skip
     flow.step(lambda broken: broken, name="below").step(lambda: 1 / 0, name="rescued", on_error="continue")
     return flow.step(lambda n: 1 / n, name="items", each={"n": [1, 0]}).build()

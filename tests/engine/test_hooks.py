@@ -29,6 +29,13 @@ def test_every_step_and_item_ends_in_exactly_one_of_finish_error_and_skip(backen
         "below": ["skip below broken failed"],
         "rescued": ["start rescued 1", "finish rescued"],
         "items": ["start items 1", "error items failed"],
+        "repeated": [
+            "start repeated 1",
+            "repeat repeated 1",
+            "start repeated 2",
+            "finish repeated",
+            "undo repeated",
+        ],
     }
     assert recorder.of("items[0]") == ["start items[0] 1", "finish items[0]"]
     assert recorder.of("items[1]") == ["start items[1] 1", "error items[1] failed"]

@@ -15,7 +15,10 @@ from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
 from tests.engine.endings import every_ending, small_flow
 
-HOOKS = ("run_start", "step_start", "step_retry", "step_finish", "step_error", "step_skip", "run_finish")
+HOOKS = (
+    "run_start", "step_start", "step_retry", "step_repeat", "step_finish", "step_error", "step_skip", "step_undo",
+    "run_finish",
+)  # fmt: skip
 
 
 def raising(hook: str, error: BaseException, calls: list[str]) -> Any:

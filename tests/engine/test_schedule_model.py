@@ -88,6 +88,28 @@ class Model:
             for upstream, edge in self.entries[unit].edges
         )
 
+    def below(self, unit: int, schedule: Schedule) -> set[int]:
+        """Return a unit and all downstream of it: of an item, its step and what is made of that or of that item."""
+        found = {unit}
+        while True:
+            more = {two for one in found for two in range(schedule.count) if self.is_below(one, two, schedule)}
+            if more <= found:
+                return found
+            found |= more
+
+    def is_below(self, one: int, two: int, schedule: Schedule) -> bool:
+        """Return whether a unit is directly downstream of another."""
+        items = schedule.items
+        above, below = items.parent(one), items.parent(two)
+        if two == above:
+            return True
+        step = two if below < 0 else below
+        edges = [edge for upstream, edge in self.entries[step].edges if upstream == (one if above < 0 else above)]
+        if above < 0:
+            return any(edge is not Edge.ITEMS for edge in edges)
+        is_same = below >= 0 and one - items.of(above).start == two - items.of(below).start
+        return is_same and Edge.ITEMS in edges
+
     def is_ready(self, unit: int, states: list[State]) -> bool:
         """Return whether all that a step waits for is there."""
         return self.is_known(unit, states) and self.wanted(unit, states) is None
@@ -96,12 +118,14 @@ class Model:
 class ScheduleMachine(RuleBasedStateMachine):
     """Takes, ends, retries, expands and stops at random, and checks every promise in between."""
 
-    @initialize(plan=plans(), failures=st.none() | st.integers(1, 3))
-    def build(self, plan: tuple[list[Entry], list[int], int | None], failures: int | None) -> None:
+    @initialize(plan=plans(), failures=st.none() | st.integers(1, 3), undoable=st.sets(st.integers(0, 11)))
+    def build(self, plan: tuple[list[Entry], list[int], int | None], failures: int | None, undoable: set[int]) -> None:
         entries, limits, limit = plan
         self.entries, self.limits, self.limit = entries, limits, limit
         self.admission, share = admission(limits, limit)
-        self.schedule = Schedule(wired(entries), share, failures_allowed=failures)
+        self.schedule = Schedule(wired(entries), share, failures_allowed=failures, undoable=undoable)
+        self.undoable = undoable
+        self.completed: list[int] = []
         self.model = Model(entries)
         self.running: dict[int, int] = {}
         self.held: dict[int, int] = {}
@@ -137,7 +161,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             return self.expand(unit, data.draw(st.integers(0, 4)))
         lane = self.running.pop(unit)
         if how == "succeed":
-            self.schedule.succeed(unit)
+            self.succeed(unit)
         elif how == "skip":
             self.schedule.skip(unit)
         elif how == "fail":
@@ -153,6 +177,12 @@ class ScheduleMachine(RuleBasedStateMachine):
             self.schedule.wait(unit, held=how == "held_wait")
             self.waiting.add(unit)
         return None
+
+    def succeed(self, unit: int) -> None:
+        self.schedule.succeed(unit)
+        parent = self.schedule.items.parent(unit)
+        if (unit if parent < 0 else parent) in self.undoable:
+            self.completed.append(unit)
 
     def expand(self, unit: int, count: int) -> None:
         sources = [one for one, edge in self.entries[unit].edges if edge is Edge.ITEMS]
@@ -241,6 +271,18 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert all(self.schedule.state(unit) in ENDED for unit in self.units())
         skips = [one.unit for one in self.schedule.news if one.kind == "skip"]
         assert len(skips) == len(set(skips))
+        self.undo_all()
+
+    def undo_all(self) -> None:
+        """Undo in reverse order; each undo reports what no longer counts, and all of it once."""
+        assert self.schedule.completed.order == self.completed
+        undone: set[int] = set()
+        for unit in reversed(self.completed):
+            found = self.schedule.undo(unit)
+            assert len(found) == len(set(found))
+            below = {one for one in self.model.below(unit, self.schedule) if self.schedule.state(one) is State.SUCCESS}
+            assert set(found) == below - undone
+            undone |= below
 
 
 def finish(machine: ScheduleMachine) -> None:
@@ -268,7 +310,7 @@ def finish(machine: ScheduleMachine) -> None:
             machine.expand(unit, 1)
         else:
             del machine.running[unit]
-            machine.schedule.succeed(unit)
+            machine.succeed(unit)
     raise AssertionError("the schedule never came to its end")
 
 

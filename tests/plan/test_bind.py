@@ -241,6 +241,30 @@ def test_the_predicate_of_until_brings_its_own_upstream() -> None:
     assert Registry().plan(flow.build()).by_name["poll"].upstream == ("goal",)
 
 
+def test_an_undo_takes_the_result_the_steps_own_parameters_and_what_else_it_names() -> None:
+    flows = Registry()
+
+    @flows.provider
+    def api() -> str:
+        return ""
+
+    @flows.step
+    def prices() -> int:
+        return 1
+
+    @flows.step(undo=lambda book, result, day, prices, api, ctx: None)
+    def book(day: int) -> int:
+        return day
+
+    planned = flows.plan(book, {"day": 1}).by_name["book"]
+    kinds = {one.parameter: one.kind for one in planned.undo}
+    assert kinds == {
+        "book": Kind.RESULT, "result": Kind.RESULT, "day": Kind.INPUT, "prices": Kind.STEP, "api": Kind.PROVIDER,
+        "ctx": Kind.CONTEXT,
+    }  # fmt: skip
+    assert (planned.upstream, planned.providers) == (("prices",), ("api",))
+
+
 def test_previous_is_an_input_where_nothing_is_repeated() -> None:
     with pytest.raises(Exception, match="'poll' needs 'previous'"):
         Registry().plan(FlowBuilder("flow").step(lambda previous: previous, name="poll").build())

@@ -195,7 +195,7 @@ def test_an_async_predicate_of_until_beside_a_plain_step_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["when", "on_error"])
+@pytest.mark.parametrize("word", ["when", "on_error", "undo"])
 def test_an_async_function_beside_a_plain_step_is_refused(word: str) -> None:
     async def later() -> bool:
         return True

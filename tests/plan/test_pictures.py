@@ -58,6 +58,12 @@ def test_a_step_that_is_repeated_says_until_when_and_how_often() -> None:
     )
 
 
+def test_a_step_that_can_be_undone_says_so_and_what_for() -> None:
+    flow = FlowBuilder("trip").step(lambda day: day, name="book", undo=lambda result, day, fee: None)
+    (book,) = Registry().plan(flow.build(), {"day": 1, "fee": 2}).explain().split("\n\n")[2:-1]
+    assert book == "batch 1\n  book  (can be undone)\n      day ← input day\n      fee ← input fee, for undo="
+
+
 def rich_plan() -> Plan:
     flows = Registry()
 

@@ -43,6 +43,14 @@ async def is_up(result: bytes) -> bool:
     return bool(result)
 
 
+def unbook(result: int, day: str) -> None: ...
+
+
+@step(undo=unbook)
+def book(day: str) -> int:
+    return len(day)
+
+
 @step(until=Until(is_up))
 async def up(previous: bytes) -> bytes:
     return previous
@@ -74,6 +82,7 @@ assert_type(rows("a"), list[int])
 assert_type(rows(root="a", limit=2), list[int])
 assert_type(total([1]), int)
 assert_type(settled(), int)
+assert_type(book("today"), int)
 assert_type(settled(3), int)
 assert_type(api(), Iterator[str])
 assert_type(other_api(), AsyncIterator[str])

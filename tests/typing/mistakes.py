@@ -28,6 +28,7 @@ def made() -> None:
     step(timeout="5s")  # type: ignore[call-overload]  # seconds or a timedelta
     workflow(priority="high")  # type: ignore[call-overload]  # a number
     Retry(2, delays=1.0)  # type: ignore[call-arg]  # delay=
+    step(undo="unbook")  # type: ignore[call-overload]  # a function
     step(until=bool)  # type: ignore[call-overload]  # an Until
     Until()  # type: ignore[call-arg]  # a predicate
     Until(bool, every="1s")  # type: ignore[arg-type]  # seconds

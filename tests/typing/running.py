@@ -41,6 +41,8 @@ assert_type(run(report, params={"root": "a"}, backend="trio").value, dict[str, i
 assert_type(run(later).value, int | None)
 assert_type(run(rows, overrides={"x": 1}).raise_for_errors(), RunResult[list[int]])
 assert_type(run(report).steps["rows"], StepResult[Any])
+assert_type(run(report).steps["rows"].undone, bool)
+assert_type(run(report).undone_count, int)
 
 built = FlowBuilder("etl").step(rows).build()
 assert_type(run(built), RunResult[Any])
