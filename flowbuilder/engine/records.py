@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -53,6 +53,7 @@ class Records:
         self._firsts: list[int] = []
         self._made: WeakValueDictionary[int, StepResult[Any]] = WeakValueDictionary()
         self._undone: dict[int, str] = {}
+        self._made_since: WeakValueDictionary[int, StepResult[Any]] = WeakValueDictionary()
         self._clock = time.monotonic() - time.time()
 
     def info_of(self, unit: int) -> StepInfo:
@@ -69,18 +70,26 @@ class Records:
 
     def of(self, unit: int) -> StepResult[Any]:
         """Return the result of a unit that has ended; the same one as long as somebody has it."""
-        made = self._made.get(unit)
-        return made if made is not None else self._made.setdefault(unit, self._now(unit))
+        ended = self.as_ended(unit)
+        if not self._undone or not self._is_touched(unit):
+            return ended
+        made = self._made_since.get(unit)
+        return made if made is not None else self._made_since.setdefault(unit, self._since(unit, ended))
 
     def as_ended(self, unit: int) -> StepResult[Any]:
         """Return the result of a unit as it was when it ended, whatever was undone since."""
-        return self._result(unit, self.as_ended) if self._undone else self.of(unit)
+        made = self._made.get(unit)
+        return made if made is not None else self._made.setdefault(unit, self._result(unit))
 
-    def _now(self, unit: int) -> StepResult[Any]:
-        result = self._result(unit, self.of)
-        return replace(result, undone=True, reason=self._undone[unit]) if unit in self._undone else result
+    def _is_touched(self, unit: int) -> bool:
+        return unit in self._undone or any(item in self._undone for item in self.items(unit))
 
-    def _result(self, unit: int, of: Callable[[int], StepResult[Any]]) -> StepResult[Any]:
+    def _since(self, unit: int, ended: StepResult[Any]) -> StepResult[Any]:
+        items = None if ended.items is None else tuple(map(self.of, self.items(unit)))
+        reason = self._undone.get(unit)
+        return replace(ended, items=items, undone=reason is not None, reason=ended.reason if reason is None else reason)
+
+    def _result(self, unit: int) -> StepResult[Any]:
         ended = self._ended.get(unit, PLAIN)
         has_started = ended.attempts > 0
         items = self._items.get(unit)
@@ -93,7 +102,7 @@ class Records:
             self._started[unit] - self._clock if has_started else None,
             self._lasted[unit] if has_started else None,
             ended.reason,
-            None if items is None else tuple(map(of, items)),
+            None if items is None else tuple(map(self.as_ended, items)),
             ended.sections,
             ended.rounds,
         )
@@ -206,9 +215,9 @@ class Records:
     def undo(self, unit: int, step: int, reason: str) -> None:
         """Record that a unit of a step succeeded and no longer counts, and why."""
         self._undone[unit] = reason
-        self._made.pop(unit, None)
+        self._made_since.pop(unit, None)
         # Which has the results of its items.
-        self._made.pop(step, None)
+        self._made_since.pop(step, None)
 
     def is_undone(self, unit: int) -> bool:
         """Return whether a unit no longer counts."""
