@@ -325,6 +325,7 @@ def test_a_second_ctrl_c_ends_an_undo_at_once(backend: Backend) -> None:
     assert process.stdout.readline() == b"undoing\n"
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == b"stopping\n"
+    time.sleep(0.1)  # the loop is on its way to sleep, where a signal wakes it
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == -signal.SIGTERM
