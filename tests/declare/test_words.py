@@ -68,7 +68,9 @@ EACH = '{"parameter": "step or input"} or {"parameter": [1, 2]}'
 EXECUTOR = '"thread", "process", "inline", or the name of one a plugin brings'
 ON_ERROR = '"fail", "continue", or a function whose value is used instead'
 
-STEP_WORDS = "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, undo, tags"
+STEP_WORDS = (
+    "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, undo, idempotent, tags"
+)
 WORKFLOW_WORDS = "name, priority, resources, steps, timeout, config, tags"
 WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"retrys": 1}, "@step has no argument 'retrys'", "",
