@@ -42,13 +42,14 @@ class Entries:
     def __init__(self, tell: Callable[[str, str], None]) -> None:
         self._tell = tell
         self._noted: set[tuple[str, str]] = set()
-        self._rows: dict[str, tuple[RunRow, tuple[Unit, ...] | None]] = {}
+        self._rows: dict[str, tuple[Entry, ...]] = {}
         self._prints: dict[int, tuple[PlannedStep, str, str]] = {}
         self._clock = time.monotonic() - time.time()
 
-    def expect(self, row: RunRow, forgotten: Iterable[Unit] | None) -> None:
-        """Keep the row of a run until it starts."""
-        self._rows[row.run_id] = row, None if forgotten is None else tuple(forgotten)
+    def expect(self, row: RunRow, forgotten: Iterable[Unit] | None, begun: Iterable[AttemptRow]) -> None:
+        """Keep the row of a run, and what else is to be written of it, until it starts."""
+        began = RunBegan(row, is_resumed=forgotten is not None, forgotten=tuple(forgotten or ()))
+        self._rows[row.run_id] = (began, *(AttemptMade(row.run_id, one) for one in begun))
 
     def of(self, name: str, facts: dict[str, Any], at: float) -> Sequence[Entry]:
         """Return what is written of a hook that was called at ``at``, seconds since the epoch."""
@@ -58,8 +59,7 @@ class Entries:
     # What is told, by the names of the hooks.
 
     def _run_start(self, run: RunInfo, at: float) -> Sequence[Entry]:
-        row, forgotten = self._rows.pop(run.run_id)
-        return (RunBegan(row, is_resumed=forgotten is not None, forgotten=forgotten or ()),)
+        return self._rows.pop(run.run_id)
 
     def _step_start(self, run: RunInfo, step: StepInfo, attempt: int, at: float) -> Sequence[Entry]:
         if step.item is None and getattr(step.definition, "each", None):

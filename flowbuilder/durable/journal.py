@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from flowbuilder.durable.entries import Entries
+from flowbuilder.durable.entries import Entries, unit_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.journal import Recorded
 from flowbuilder.engine.relay import Late
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import StepResult
 from flowbuilder.store.contract import Claim, Store
-from flowbuilder.store.rows import Entry, RunRow, Unit
+from flowbuilder.store.rows import AttemptRow, Entry, RunRow, Unit
 
 BACKLOG = 5_000
 WRITTEN = frozenset(
@@ -47,14 +47,17 @@ class StoreJournal:
 
     # Runs.
 
-    def enter(self, row: RunRow, forgotten: Iterable[Unit] | None = None) -> None:
-        """Take on a run, which nobody else may own; ``forgotten`` says that it is resumed, and what is dropped of it.
+    def enter(self, row: RunRow, forgotten: Iterable[Unit] | None = None, begun: Iterable[AttemptRow] = ()) -> None:
+        """Take on a run, which nobody else may own.
+
+        ``forgotten`` says that it is resumed, and what is dropped of it; ``begun`` are attempts that
+        its last owner could not write any more.
 
         Raises:
             RunRefusedError: when another process owns it.
         """
         self._claims[row.run_id] = self._store.claim(row.run_id)
-        self._entries.expect(row, forgotten)
+        self._entries.expect(row, forgotten, begun)
 
     def close(self) -> None:
         """Give back the runs that have not ended."""
@@ -97,6 +100,12 @@ class StoreJournal:
     def when_written(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when all that was told before stands."""
         self._write(tuple, lambda error: call())
+
+    def note(self, attempt: Attempt) -> None:
+        """Note that the body of an attempt is about to be called, so that it is known should the process die in it."""
+        claim = self._claims.get(attempt.source.info.run_id)
+        if claim is not None and attempt.phase == "body":
+            claim.begin(unit_of(attempt.info), attempt.number)
 
     def outcome(self, attempt: Attempt) -> Callable[[], Iterable[Entry]]:
         """Return what is to be written of an attempt; on the loop's own thread nothing is encoded yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,13 +32,15 @@ class ResumeWords:
 class Resumption:
     """How a run goes on.
 
-    ``kept`` is for the engine; ``forgotten`` are successes that are dropped; ``again`` says of each step
-    that runs why, ``changed`` names those that are kept although their code has changed; ``deaths``
-    counts processes that died in a row at ``died_at``.
+    ``kept`` is for the engine; ``forgotten`` are successes that are dropped, ``begun`` attempts of which
+    only the dead process's note is left. ``again`` says of each step that runs why, ``changed`` names
+    those that are kept although their code has changed; ``deaths`` counts processes that died in a
+    row at ``died_at``.
     """
 
     kept: Kept
     forgotten: tuple[Unit, ...] = ()
+    begun: tuple[AttemptRow, ...] = ()
     again: Mapping[str, str] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
     deaths: int = 0
@@ -83,6 +85,7 @@ class _LookBack:
         self._attempts: dict[Unit, list[AttemptRow]] = {}
         for one in store.attempts(row.run_id):
             self._attempts.setdefault(one.unit, []).append(one)
+        self._begun = list(self._noted(store.begun(row.run_id)))
         self._values: dict[Unit, Encoded] = dict(store.values(row.run_id))
         self._units: dict[str, list[Unit]] = {}
         for unit in [*self._ended, *self._attempts]:
@@ -90,6 +93,15 @@ class _LookBack:
         self._results: dict[str, StepResult[Any]] = {}
         self._again: dict[str, str] = {}
         self._firm: set[str] = set()
+
+    def _noted(self, begun: Iterable[tuple[Unit, int]]) -> Iterator[AttemptRow]:
+        """Yield the attempts that were noted and not written any more, and count them among the others."""
+        for unit, number in begun:
+            made = self._attempts.setdefault(unit, [])
+            if unit not in self._ended and not any(one.number == number for one in made):
+                found = AttemptRow(unit=unit, number=number, started_at=self._row.started_at)
+                made.append(found)
+                yield found
 
     def resumption(self) -> Resumption:
         for name in self._words.rerun:
@@ -105,6 +117,7 @@ class _LookBack:
             forgotten=tuple(
                 unit for unit, row in self._ended.items() if row.status == SUCCESS and self._is_dropped(unit)
             ),
+            begun=tuple(self._begun),
             again=self._again,
             changed=tuple(self._changed()),
             deaths=deaths,

@@ -122,6 +122,8 @@ class Engine:
             attempt = self._next(lane)
             wake = self._lanes_to_wake() if attempt is not None else ()
         self._wake(wake)
+        if self.journal is not None and attempt is not None and not attempt.is_conditional:
+            self.journal.note(attempt)
         return attempt
 
     def done(self, attempt: Attempt, lane: int | None = None) -> Attempt | None:
@@ -167,6 +169,8 @@ class Engine:
         if is_handed_over:
             journal.end(attempt, outcome)
         self._wake(wake)
+        if following is not None and not following.is_conditional:
+            journal.note(following)
         return following
 
     def settle_recorded(self, attempt: Attempt) -> None:

@@ -55,6 +55,9 @@ class Journal(Teller, Protocol):
     def when_written(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when all that was told before stands, on any thread."""
 
+    def note(self, attempt: Attempt) -> None:
+        """Note that the body of an attempt is about to be called; on its own thread, without a lock."""
+
     def outcome(self, attempt: Attempt) -> Callable[[], Any]:
         """Return what is to be written of an attempt that has ended; user code runs here, so no lock is held."""
 

@@ -44,6 +44,8 @@ class Run:
     def begin(self, attempt: Attempt) -> None:
         """Tell the start of a step whose condition holds, which is not asked again."""
         self._wanted.add(attempt.unit)
+        if self.state.shared.journal is not None:
+            self.state.shared.journal.note(attempt)
         self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
 
     def is_over(self, attempt: Attempt) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
-from flowbuilder.engine.journal import Teller
+from flowbuilder.engine.journal import Journal, Teller
 from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.providers import Providers
 from flowbuilder.engine.records import Records
@@ -36,6 +36,7 @@ class Shared(Protocol):
 
     admission: Admission
     teller: Teller
+    journal: Journal | None
     facts: dict[int, LaneFacts]
     prepared: dict[int, deque[Attempt]]
     to_prepare: deque[Attempt]

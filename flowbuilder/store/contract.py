@@ -14,6 +14,9 @@ Then = Callable[[Exception | None], None]
 class Claim(Protocol):
     """The right to carry one run on; it ends with the process that has it."""
 
+    def begin(self, unit: Unit, number: int) -> None:
+        """Note that an attempt begins, so that it is known even if the process dies at once; it never raises."""
+
     def release(self) -> None:
         """Give the run back."""
 
@@ -48,6 +51,9 @@ class Store(Protocol):
 
     def attempts(self, run_id: str) -> Sequence[AttemptRow]:
         """Return the attempts of a run, in the order in which they started."""
+
+    def begun(self, run_id: str) -> Sequence[tuple[Unit, int]]:
+        """Return the attempts that the last owner of a run has noted to begin, if it died."""
 
     def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
         """Return what the steps and items of a run returned."""

@@ -40,6 +40,11 @@ class _Owned:
     def __init__(self, owned: set[str], run_id: str) -> None:
         self._owned = owned
         self._run_id = run_id
+        self.begun: list[tuple[Unit, int]] = []
+
+    def begin(self, unit: Unit, number: int) -> None:
+        """Note that an attempt begins."""
+        self.begun.append((unit, number))
 
     def release(self) -> None:
         """Give the run back."""
@@ -53,6 +58,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
         self._owned: set[str] = set()
+        self._owners: dict[str, _Owned] = {}
         self._writer: Writer | None = None
 
     def claim(self, run_id: str) -> _Owned:
@@ -61,7 +67,8 @@ class MemoryStore:
             if run_id in self._owned:
                 raise RunRefusedError(f"the run {run_id} is owned by another process", got="this process")
             self._owned.add(run_id)
-        return _Owned(self._owned, run_id)
+        owned = self._owners[run_id] = _Owned(self._owned, run_id)
+        return owned
 
     def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
         """Write entries behind all that were given before."""
@@ -149,6 +156,10 @@ class MemoryStore:
         """Return the attempts of a run."""
         with self._lock:
             return list(self._runs[run_id].attempts.values()) if run_id in self._runs else []
+
+    def begun(self, run_id: str) -> list[tuple[Unit, int]]:
+        """Return the attempts that the last owner of a run has noted to begin."""
+        return list(self._owners[run_id].begun) if run_id in self._owners else []
 
     def values(self, run_id: str) -> list[tuple[Unit, Encoded]]:
         """Return what the steps and items of a run returned."""

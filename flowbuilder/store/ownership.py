@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -9,16 +10,22 @@ import time
 from pathlib import Path
 
 from flowbuilder.errors import RunRefusedError, StoreError
+from flowbuilder.store.rows import Unit
 
 PATIENCE = 0.5
 
 
 class Owned:
-    """A run that this process owns."""
+    """A run that this process owns; its file tells who that is, and which attempts began."""
 
     def __init__(self, path: Path, number: int) -> None:
         self._path = path
         self._number = number
+
+    def begin(self, unit: Unit, number: int) -> None:
+        """Note that an attempt begins: what is written outlives the process at once, if not a loss of power."""
+        with contextlib.suppress(OSError):
+            os.write(self._number, f"{number} {unit.item} {unit.step}\n".encode("utf-8", "backslashreplace"))
 
     def release(self) -> None:
         """Give the run back."""
@@ -51,8 +58,7 @@ class Ownership:
             if time.monotonic() > deadline:
                 raise RunRefusedError(f"the run {run_id} is owned by another process", got=self.owner(run_id))
             time.sleep(0.01)
-        os.ftruncate(number, 0)
-        os.write(number, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        os.write(number, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         return Owned(path, number)
 
     def is_alive(self, run_id: str) -> bool:
@@ -74,16 +80,31 @@ class Ownership:
 
     def owner(self, run_id: str) -> str:
         """Return the words by which the owner of a run is named."""
+        return self._lines(run_id)[0]
+
+    def begun(self, run_id: str) -> list[tuple[Unit, int]]:
+        """Return the attempts that the last owner has noted; the last line may be torn."""
+        found = [line.split(" ", 2) for line in self._lines(run_id)[1:]]
+        return [(Unit(line[2], int(line[1])), int(line[0])) for line in found if len(line) == 3]
+
+    def forget(self, run_id: str) -> None:
+        """Delete what is kept of the owner of a run that is no more."""
+        (self._folder / run_id).unlink(missing_ok=True)
+
+    def _lines(self, run_id: str) -> list[str]:
+        """Return the lines of the last owner: its name, and what it has noted."""
         try:
-            return (self._folder / run_id).read_text(encoding="utf-8")
+            text = (self._folder / run_id).read_text(encoding="utf-8", errors="replace")
         except OSError:
-            return ""
+            return [""]
+        whole = text[: text.rfind("\n")]
+        return whole[whole.rfind("\nprocess ") + 1 :].split("\n")
 
     def _locked(self, path: Path) -> int | None:
         """Return the open lock file of a run, None while another process has it."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise StoreError(f"the run store cannot be used: {error.strerror}", where=str(path)) from error
         try:

@@ -147,6 +147,10 @@ class SqliteStore:
         with self._reads() as connection:
             return reading.attempts(connection, run_id)
 
+    def begun(self, run_id: str) -> list[tuple[Unit, int]]:
+        """Return the attempts that the last owner of a run has noted to begin; see ``Store.begun``."""
+        return self._ownership.begun(run_id)
+
     def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
         """Return what the steps and items of a run returned; see ``Store.values``."""
         with self._reads() as connection:
@@ -168,6 +172,7 @@ class SqliteStore:
         with self._reading, _translated(self.path):
             for run_id in wanted:
                 writing.forget(self._reader, run_id)
+                self._ownership.forget(run_id)
             self._files.drop(reading.files(self._reader))
         return len(wanted)
 

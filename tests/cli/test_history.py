@@ -312,3 +312,27 @@ def test_a_run_from_code_is_resumed_from_code(flowtester: FlowTester) -> None:
         f"error: the run {result.run_id} of 'own' was started from code\n"
         f'  hint: resume it there: run(…, store=…, resume="{result.run_id}")\n'
     )
+
+
+def test_a_step_that_kills_its_process_again_and_again_is_not_tried_for_ever(flowtester: FlowTester) -> None:
+    flowtester.write(
+        "flow_dies.py",
+        """
+        import os
+        from flowbuilder import step
+
+        @step
+        def dies() -> None:
+            os._exit(0)
+        """,
+    )
+    outcome = flowtester.run_process("run")
+    run = only_run(flowtester)
+    assert (outcome.exit_code, outcome.stderr.splitlines()[-1]) == (3, f"go on: flowbuilder resume {run}")
+    for attempt in range(2, 6):
+        assert f"attempt {attempt} follows" in flowtester.run_process("resume").stdout
+    outcome = flowtester.run_process("resume")
+    assert outcome.exit_code == 7
+    assert outcome.stderr == (
+        f"error: the run {run} died 5 times in a row at dies\n  hint: mend that first; --rerun dies tries again\n"
+    )

@@ -354,3 +354,16 @@ def _plan(workflow: Any) -> Any:
     from flowbuilder import Registry
 
     return Registry().plan(workflow)
+
+
+def test_an_attempt_that_was_only_noted_counts_and_is_written(store: MemoryStore, backend: Backend) -> None:
+    def work(ctx: Context) -> int:
+        return ctx.attempt
+
+    died(store, "flow", attempt("work", 1, "failed"))
+    claim = store.claim("dead")
+    claim.begin(Unit("work"), 2)
+    claim.release()
+    result = run(one_step(work, retries=1), store=store, resume="dead", backend=backend)
+    assert result.steps["work"].value == 3
+    assert [(one.number, one.status) for one in store.attempts("dead")] == [(1, "failed"), (2, ""), (3, "")]
