@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -56,4 +55,4 @@ def test_a_line_that_was_torn_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "r1").write_text("process 1 on here\n1 -1 load\n2 -1 lo")
     assert Ownership(tmp_path).begun("r1") == [(Unit("load"), 1)]
     assert Ownership(tmp_path).begun("nobody") == []
-    assert os.listdir(tmp_path) == ["r1"]
+    assert [file.name for file in tmp_path.iterdir()] == ["r1"]
