@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio.abc import TaskGroup
 
@@ -16,6 +16,13 @@ from flowbuilder.results import Status
 
 if TYPE_CHECKING:
     from flowbuilder.engine.attempt import Attempt
+
+
+class Needed(NamedTuple):
+    """What the loop sets up for an attempt: providers for it alone, and those of the run."""
+
+    own: Sequence[str]
+    shared: Sequence[str]
 
 
 class Providers:
@@ -36,13 +43,15 @@ class Providers:
         self._loop_sets: dict[Attempt, ProviderSet] = {}
         self._thread_sets: dict[Attempt, ThreadSet] = {}
         self._errors: list[BaseException] = []
+        self._known: dict[tuple[str, str], Needed] = {}
 
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up that are not left to its thread."""
         if not self.per_step:
             return self._of_run.stand(attempt.step.providers)
-        own, found = self._own(attempt), self._loop_sets.get(attempt)
-        return self._of_run.stand(self._shared(attempt)) and (not own or (found is not None and found.stand(own)))
+        needed, found = self._needed(attempt), self._loop_sets.get(attempt)
+        has_own = not needed.own or (found is not None and found.stand(needed.own))
+        return has_own and self._of_run.stand(needed.shared)
 
     def value(self, name: str, attempt: Attempt) -> Any:
         """Return a provider's value; one that is left to the attempt's thread is set up."""
@@ -56,6 +65,14 @@ class Providers:
                 raise StepCancelledError(f"{attempt.info.name} was cancelled")
             return value
         return (own or self._of_run).value(name)
+
+    def _needed(self, attempt: Attempt) -> Needed:
+        """Return what the loop sets up for an attempt; looked up once for each step and phase."""
+        key = attempt.step.name, attempt.phase
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = Needed(self._own(attempt), self._shared(attempt))
+        return found
 
     def _own(self, attempt: Attempt) -> Sequence[str]:
         """Return the providers that the loop sets up for an attempt alone."""
@@ -94,7 +111,7 @@ class Providers:
 
     async def prepare(self, attempt: Attempt, group: TaskGroup) -> BaseException | None:
         """Set up what an attempt needs; return why it could not be."""
-        shared, own = self._shared(attempt), self._own(attempt)
+        own, shared = self._needed(attempt)
         await self._of_run.ensure(shared, group)
         error = self._of_run.failure(shared)
         # One that is over by now is not begun.
@@ -106,7 +123,7 @@ class Providers:
 
     def wants_own(self, attempt: Attempt) -> bool:
         """Return whether the loop has to set something up for an attempt alone."""
-        return bool(self.per_step and self._own(attempt))
+        return bool(self.per_step and self._needed(attempt).own)
 
     def has_own(self, attempt: Attempt) -> bool:
         """Return whether the loop has to tear something down that an attempt has of its own."""
