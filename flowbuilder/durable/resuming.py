@@ -243,7 +243,9 @@ class _LookBack:
                 due[name] = last.due_at
             if self._is_lost(unit, made):
                 lost.add(name)
-        return Kept(results=self._results, attempts=attempts, forgiven=forgiven, due=due, lost=lost)
+        # In the order in which they ended, of which an undo is the reverse.
+        results = {name: self._results[name] for name in map(str, self._ended) if name in self._results}
+        return Kept(results=results, attempts=attempts, forgiven=forgiven, due=due, lost=lost)
 
     def _is_lost(self, unit: Unit, attempts: Sequence[AttemptRow]) -> bool:
         step = self._plan.by_name.get(unit.step)

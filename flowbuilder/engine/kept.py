@@ -13,9 +13,10 @@ from flowbuilder.results import StepResult
 class Kept:
     """What is not done again, and what is known of the rest; by the names of steps and items (``measure[3]``).
 
-    ``results`` are successes. ``attempts`` counts the attempts of the others, ``forgiven`` those of
-    them that use up no retry; ``due`` is when the next one may start, in seconds since the epoch.
-    ``lost`` are those of which nobody knows whether they finished, and which are not to be repeated.
+    ``results`` are successes, in the order in which they ended. ``attempts`` counts the attempts of the
+    others, ``forgiven`` those of them that use up no retry; ``due`` is when the next one may start, in
+    seconds since the epoch. ``lost`` are those of which nobody knows whether they finished, and which are
+    not to be repeated.
     """
 
     results: Mapping[str, StepResult[Any]] = field(default_factory=dict)

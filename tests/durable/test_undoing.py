@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from typing import Any
 
 import anyio
 import pytest
 
-from flowbuilder import FlowBuilder, Status, WorkflowDefinition, run
+from flowbuilder import FlowBuilder, Registry, Status, WorkflowDefinition, run
 from flowbuilder.runner import Backend
 from flowbuilder.store.memory import MemoryStore
 from flowbuilder.store.rows import RunQuery
@@ -92,9 +93,29 @@ def test_a_resumed_run_undoes_what_was_kept_too_and_in_its_order(store: MemorySt
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_undo_of_a_kept_step_has_its_providers_set_up(store: MemoryStore, backend: Backend) -> None:
-    from flowbuilder import Registry
+def test_what_was_kept_is_undone_in_reverse_of_when_it_ended_and_not_of_the_plan(
+    store: MemoryStore, backend: Backend
+) -> None:
+    undone, second = list[str](), threading.Event()
 
+    async def interrupts() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep(30)
+
+    def flow(last: Any) -> WorkflowDefinition:
+        made = FlowBuilder("order")
+        made.step(lambda: second.wait(5), name="late", undo=lambda: undone.append("late"))
+        made.step(second.set, name="early", undo=lambda: undone.append("early"))
+        return made.then(last, name="last").build()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(flow(interrupts), store=store, backend=backend)
+    run(flow(fails), store=store, resume=store.runs(RunQuery())[0].run_id, backend=backend)
+    assert undone == ["late", "early"]
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_undo_of_a_kept_step_has_its_providers_set_up(store: MemoryStore, backend: Backend) -> None:
     told: list[Any] = []
 
     def flows(last: Any) -> Registry:
