@@ -7,7 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from flowbuilder.errors import DefinitionError, Where, shown, shown_value
 from flowbuilder.results import StepResult
@@ -42,10 +42,13 @@ def unwrapped(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def innermost(fn: Callable[..., Any]) -> Any:
     """Return what was written with ``def``, inside partials and inside decorators that kept ``__wrapped__``."""
+    plain = unwrapped(fn)
+    if not hasattr(plain, "__wrapped__"):
+        return plain
     try:
-        return inspect.unwrap(unwrapped(fn))
+        return inspect.unwrap(plain)
     except ValueError:  # a chain of __wrapped__ that never ends
-        return unwrapped(fn)
+        return plain
 
 
 def read_signature(fn: Callable[..., Any], where: Where | None) -> Signature:
@@ -79,10 +82,12 @@ def _is_in_class(inner: Any) -> bool:
 
 
 def _parameters(fn: Callable[..., Any], where: Where | None) -> tuple[Parameter, ...]:
-    if isinstance(fn, types.FunctionType) and not hasattr(fn, "__wrapped__"):
-        code = fn.__code__
-        if not code.co_flags & VAR_FLAGS and not code.co_posonlyargcount:
-            return _parameters_of_code(fn, code)
+    if _is_plain(fn):
+        return _parameters_of_code(fn)
+    if isinstance(fn, functools.partial) and _is_plain(fn.func):
+        left = _parameters_left(fn.func, len(fn.args), tuple(fn.keywords))
+        if left is not None:
+            return left
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError) as error:
@@ -99,8 +104,27 @@ def _parameters(fn: Callable[..., Any], where: Where | None) -> tuple[Parameter,
     return tuple(found)
 
 
-def _parameters_of_code(fn: types.FunctionType, code: types.CodeType) -> tuple[Parameter, ...]:
+def _is_plain(fn: Any) -> TypeGuard[types.FunctionType]:
+    """Return whether a function is as it was written, with parameters that all have names."""
+    if not isinstance(fn, types.FunctionType) or hasattr(fn, "__wrapped__") or hasattr(fn, "__signature__"):
+        return False
+    return not fn.__code__.co_flags & VAR_FLAGS and not fn.__code__.co_posonlyargcount
+
+
+@functools.lru_cache(maxsize=64)
+def _parameters_left(fn: types.FunctionType, settled: int, keywords: tuple[str, ...]) -> tuple[Parameter, ...] | None:
+    """Return what a partial leaves of a plain function's parameters, the same for all that settle the same.
+
+    None where it settles what the function does not take.
+    """
+    left = _parameters_of_code(fn)[settled:]
+    is_taken = settled <= fn.__code__.co_argcount and {one.name for one in left}.issuperset(keywords)
+    return tuple(one for one in left if one.name not in keywords) if is_taken else None
+
+
+def _parameters_of_code(fn: types.FunctionType) -> tuple[Parameter, ...]:
     """Read a plain function's parameters without building an inspect.Signature, which is 20 times slower."""
+    code = fn.__code__
     plain = code.co_argcount
     names = code.co_varnames[: plain + code.co_kwonlyargcount]
     first_default = plain - len(fn.__defaults__ or ())
