@@ -232,7 +232,10 @@ class FlowBuilder:
         return made
 
     def _settled(self, thing: Any) -> Any:
-        """Return the step that a function already stands for in this builder."""
+        """Return the step that a function already stands for in this builder, and a name as it is."""
+        if isinstance(thing, str):
+            # One text for all who name it: made-up names are most of what many steps keep.
+            return self._steps[thing].name if thing in self._steps else thing
         known = self._by_function.get(id(thing), [])
         if len(known) == 1:
             return known[0]

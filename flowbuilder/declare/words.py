@@ -125,7 +125,7 @@ def refuse_uneven(lengths: Mapping[str, int], where: Where) -> None:
 def _by_parameter(word: str, given: Any, signature: Signature, where: Where, allowed: str) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise DefinitionError(f"{word} takes a dict", where=where, got=shown_value(given), allowed=allowed)
-    names = [parameter.name for parameter in signature.parameters]
+    names = {parameter.name: parameter.name for parameter in signature.parameters}
     for name in given:
         if name not in names:
             raise DefinitionError(
@@ -134,12 +134,14 @@ def _by_parameter(word: str, given: Any, signature: Signature, where: Where, all
                 allowed=listed(names) or "the function has no parameters",
                 hint=did_you_mean(name, names) if isinstance(name, str) else "",
             )
-    return MappingProxyType(dict(given))
+    return MappingProxyType({names[name]: source for name, source in given.items()})
 
 
 def _is_step(thing: Any) -> bool:
+    if isinstance(thing, str):
+        return True
     definition = definition_of(thing)
-    return isinstance(thing, str) or (definition is not None and not isinstance(definition, ProviderDefinition))
+    return definition is not None and not isinstance(definition, ProviderDefinition)
 
 
 def checked_steps(word: str, given: Any, where: Where) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from flowbuilder.errors import CycleError, PlanError, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
 from flowbuilder.plan.bind import Binder, Known
 from flowbuilder.plan.check import Checks
+from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.gathering import gathering
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.homes import Homes
@@ -46,6 +47,7 @@ class PlanOptions:
     plugins: tuple[str, ...] = ()
 
 
+@no_garbage_sought()
 def make_plan(
     workflow: WorkflowDefinition,
     collection: Collection,

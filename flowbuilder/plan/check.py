@@ -24,6 +24,7 @@ class Checks:
     def __init__(self, executors: frozenset[str], annotations: Annotations) -> None:
         self._executors = executors
         self._annotations = annotations
+        self._agreeing: set[tuple[int, int]] = set()
 
     def provider(self, definition: ProviderDefinition, bindings: Iterable[Binding]) -> None:
         """Refuse a provider that asks for what only a step has."""
@@ -93,6 +94,10 @@ class Checks:
 
     def _edge(self, source: PlannedStep, target: PlannedStep, parameter: str, wanted: Any) -> None:
         given = self._gives(source)
+        # Annotations are kept, so that each stands for its id; but for those that are made for a mapped step.
+        pair = (id(given), id(wanted))
+        if pair in self._agreeing and not source.mapped:
+            return
         if contradicts(given, wanted):
             gives = f"{type_name(given)}, one result for each item" if source.mapped else type_name(given)
             raise PlanError(
@@ -101,6 +106,8 @@ class Checks:
                 where=target.definition.where,
                 allowed=f"{parameter}: {type_name(given)}",
             )
+        if not source.mapped:
+            self._agreeing.add(pair)
 
     def _gives(self, source: PlannedStep) -> Any:
         """Return the annotation of what a step gives to whoever takes all of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbuilder.declare.definitions import Definition, ProviderDefinition, WorkflowDefinition
+from flowbuilder.declare.definitions import Definition, StepDefinition, WorkflowDefinition
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.names import Names
 
@@ -20,9 +20,11 @@ class Homes:
 
         A workflow that is requested inside itself is that same one, so that the circle is found.
         """
+        if isinstance(definition, StepDefinition):
+            return Member(home, definition)
         if isinstance(definition, WorkflowDefinition):
             return (home.enclosing(definition) or self._sub(home, definition)).body
-        return Member(self.root if isinstance(definition, ProviderDefinition) else home, definition)
+        return Member(self.root, definition)
 
     def _sub(self, outer: Home, workflow: WorkflowDefinition) -> Home:
         place = Member(outer, workflow)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flowbuilder.declare.definitions import StepDefinition
 from flowbuilder.errors import StepTimeoutError
 from flowbuilder.plan.edges import Edge, Edges, edges_of
+from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.pieces import Kind, PlannedStep
 
 VALUE, SOFT, ANY = Edge.VALUE, Edge.SOFT, Edge.ANY
@@ -33,6 +34,7 @@ class Shape:
     timeouts_retried: Mapping[int, int]
 
 
+@no_garbage_sought()
 def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     """Return the shape of the steps of a plan."""
     index = {step.name: number for number, step in enumerate(steps)}
