@@ -57,7 +57,8 @@ Every option of `run` is a setting of the same name, those of plugins too. The c
 is an error that names its line.
 
 Values of inputs, `params`, are for whichever workflow takes them. From weak to strong they come from: `pyproject.toml`,
-the environment, `--params` files, `-P`.
+the environment, `--params` files, `-P`. A table in it is the value of an input, or has those of a
+[sub-workflow](../how-to/compose-workflows.md).
 
 | setting | takes | |
 |---|---|---|
