@@ -11,7 +11,7 @@ from typing import Any
 from flowbuilder.durable.failures import failure_data
 from flowbuilder.durable.prints import code_of, wiring_of
 from flowbuilder.engine.attempt import Attempt
-from flowbuilder.engine.relay import Late
+from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import StepLostError, shown
 from flowbuilder.plan.plan import PlannedStep
@@ -51,57 +51,57 @@ class Entries:
         began = RunBegan(row, is_resumed=forgotten is not None, forgotten=tuple(forgotten or ()))
         self._rows[row.run_id] = (began, *(AttemptMade(row.run_id, one) for one in begun))
 
-    def of(self, name: str, facts: dict[str, Any], at: float) -> Sequence[Entry]:
+    def of(self, name: str, facts: Facts, at: float) -> Sequence[Entry]:
         """Return what is written of a hook that was called at ``at``, seconds since the epoch."""
         make = getattr(self, f"_{name}", None)
-        return make(at=at, **facts) if make is not None else ()
+        return make(facts, at) if make is not None else ()
 
     # What is told, by the names of the hooks.
 
-    def _run_start(self, run: RunInfo, at: float) -> Sequence[Entry]:
-        return self._rows.pop(run.run_id)
+    def _run_start(self, facts: Facts, at: float) -> Sequence[Entry]:
+        return self._rows.pop(facts("run").run_id)
 
-    def _step_start(self, run: RunInfo, step: StepInfo, attempt: int, at: float) -> Sequence[Entry]:
+    def _step_start(self, facts: Facts, at: float) -> Sequence[Entry]:
+        step = facts("step")
         if step.item is None and getattr(step.definition, "each", None):
             return ()  # the items have attempts
-        return (AttemptMade(run.run_id, AttemptRow(unit=unit_of(step), number=attempt, started_at=at)),)
+        row = AttemptRow(unit=unit_of(step), number=facts("attempt"), started_at=at)
+        return (AttemptMade(facts("run").run_id, row),)
 
-    def _step_retry(
-        self, run: RunInfo, step: StepInfo, attempt: int, error: BaseException, delay: float, at: float
-    ) -> Sequence[Entry]:
-        row = AttemptRow(unit=unit_of(step), number=attempt, started_at=at, status=Status.FAILED, due_at=at + delay)
-        return (AttemptMade(run.run_id, row),)
+    def _step_retry(self, facts: Facts, at: float) -> Sequence[Entry]:
+        unit, number, due_at = unit_of(facts("step")), facts("attempt"), at + facts("delay")
+        row = AttemptRow(unit=unit, number=number, started_at=at, status=Status.FAILED, due_at=due_at)
+        return (AttemptMade(facts("run").run_id, row),)
 
-    def _step_finish(self, run: RunInfo, step: StepInfo, result: Late, at: float) -> Sequence[Entry]:
+    def _step_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
+        step = facts("step")
         # Any other success was written with its value before it was told.
-        return (self._ended(run, step, result()),) if step.total is not None else ()
+        return (self._ended(facts("run"), step, facts("result")),) if step.total is not None else ()
 
-    def _step_error(self, run: RunInfo, step: StepInfo, result: Late, at: float) -> Sequence[Entry]:
-        return self._failed(run, step, result(), at)
-
-    def _failed(self, run: RunInfo, step: StepInfo, result: StepResult[Any], at: float) -> Sequence[Entry]:
+    def _step_error(self, facts: Facts, at: float) -> Sequence[Entry]:
+        run, step, result = facts("run"), facts("step"), facts("result")
         ended = self._ended(run, step, result)
         if result.status is not Status.CANCELLED or result.items is not None:
             return (ended,)
         row = AttemptRow(unit=unit_of(step), number=result.attempts, started_at=at, status=result.status)
         return AttemptMade(run.run_id, row), ended
 
-    def _step_skip(self, run: RunInfo, step: StepInfo, reason: str, at: float) -> Sequence[Entry]:
-        return (UnitEnded(run.run_id, UnitRow(unit=unit_of(step), status=Status.SKIPPED, reason=reason)),)
+    def _step_skip(self, facts: Facts, at: float) -> Sequence[Entry]:
+        row = UnitRow(unit=unit_of(facts("step")), status=Status.SKIPPED, reason=facts("reason"))
+        return (UnitEnded(facts("run").run_id, row),)
 
-    def _step_undo(
-        self, run: RunInfo, step: StepInfo, result: Late, error: BaseException | None, at: float
-    ) -> Sequence[Entry]:
-        return self.undone(run, [result()])
+    def _step_undo(self, facts: Facts, at: float) -> Sequence[Entry]:
+        return self.undone(facts("run"), [facts("result")])
 
     def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
         """Return that those of some steps and items that were undone no longer count."""
         return [UnitEnded(run.run_id, _undone(result)) for result in results if result.undone]
 
-    def _run_finish(self, run: RunInfo, result: Any, at: float) -> Sequence[Entry]:
+    def _run_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
+        result = facts("result")
         found = Counter(UNDONE if step.undone else str(step.status) for step in result.steps.values())
         counts = {status: found[status] for status in (*map(str, Status), UNDONE) if found[status]}
-        return (RunEnded(run.run_id, str(result.status), result.duration, counts),)
+        return (RunEnded(result.run_id, str(result.status), result.duration, counts),)
 
     def _ended(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> UnitEnded:
         row = UnitRow(
@@ -122,7 +122,7 @@ class Entries:
 
     def began(self, attempt: Attempt) -> Sequence[Entry]:
         """Return that an attempt begins."""
-        return self._step_start(attempt.source.info, attempt.info, attempt.number, attempt.started - self._clock)
+        return self._step_start(attempt.fact, attempt.started - self._clock)
 
     def outcome(self, attempt: Attempt) -> Sequence[Entry]:
         """Return how an attempt ended; for a success with its value, which user code may have a part in."""

@@ -12,7 +12,7 @@ from typing import Any
 from flowbuilder.durable.entries import Entries, unit_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.journal import Recorded
-from flowbuilder.engine.relay import Late
+from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import StepResult
 from flowbuilder.store.contract import Claim, Store
@@ -84,12 +84,16 @@ class StoreJournal:
         """Return whether a hook is written down, or anybody listens to it."""
         return name in WRITTEN or self._engine.relay.hears(name)
 
-    def tell(self, name: str, result: Late | None = None, /, **facts: Any) -> None:
+    def tell(self, name: str, **facts: Any) -> None:
         """Write what a hook is told, then tell it."""
-        at, late = time.time(), {} if result is None else {"result": result}
+        self.tell_of(name, facts.__getitem__)
+
+    def tell_of(self, name: str, facts: Facts) -> None:
+        """Write what a hook is told, as far as it is asked for, then tell it."""
+        at = time.time()
         self._write(
-            lambda: self._entries.of(name, {**facts, **late}, at),
-            partial(self._pass_on, name, facts, result),
+            lambda: self._entries.of(name, facts, at),
+            partial(self._pass_on, name, facts),
             sync=name not in UNSYNCED,
         )
 
@@ -144,10 +148,10 @@ class StoreJournal:
             self._is_waited_for = False
             self._engine.wake_lanes()
 
-    def _pass_on(self, name: str, facts: dict[str, Any], result: Late | None, error: Exception | None) -> None:
-        if name == "run_finish" and (claim := self._claims.pop(facts["run"].run_id, None)) is not None:
+    def _pass_on(self, name: str, facts: Facts, error: Exception | None) -> None:
+        if name == "run_finish" and (claim := self._claims.pop(facts("run").run_id, None)) is not None:
             claim.release()
-        self._engine.relay.tell(name, result, **facts)
+        self._engine.relay.tell_of(name, facts)
 
     def _settle(self, attempt: Attempt, error: Exception | None) -> None:
         if error is not None:

@@ -12,8 +12,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from flowbuilder.engine.aging import Aged, Aging, Parked, Turns
-from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs
-from flowbuilder.engine.policies import Policy
+from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs, Waiter
+from flowbuilder.engine.policies import Fifo, Policy
 
 
 class Admission:
@@ -35,6 +35,8 @@ class Admission:
         self.waited = 0.0
         self.longest_wait = 0.0
         self.policy = policy
+        # One run alone is first in, first out, and that costs nothing.
+        self._asks = not isinstance(policy, Fifo)
         self._clock = clock
         self._order = 0
         self._lane_limits: list[int] = []
@@ -85,7 +87,8 @@ class Admission:
             self.waited += waited
             if waited > self.longest_wait:
                 self.longest_wait = waited
-        self.policy.started(key)
+        if self._asks:
+            self.policy.started(key)
         if self._has_turns:
             self._aging.went(entry)
         if line.listed is entry or line.parked_at is not None:
@@ -209,8 +212,9 @@ class Admission:
 
     # Called by shares.
 
-    def enqueue(self, share: Closable, line: Line, unit: int, key: Any) -> None:
-        """Let a unit wait in a line, at the place that its policy's key gives it."""
+    def enqueue(self, share: Waiter, unit: int, step: int, line: Line) -> None:
+        """Let a unit of a step wait in a line, at the place that the policy gives it."""
+        key = share.key(step) if self._asks else 0
         entry: Entry = (key, self._order, share, unit, self.starts, self._clock())
         self._order += 1
         if self._has_turns:

@@ -24,9 +24,9 @@ from flowbuilder.errors import (
     WorkerDiedError,
 )
 from flowbuilder.plan.plan import Binding, PlannedStep
-from flowbuilder.results import Section, Status
+from flowbuilder.results import Section, Status, StepResult
 
-Invoke = Callable[[Callable[..., Any], Mapping[str, Any]], Any]
+Invoke = Callable[["Attempt", Callable[..., Any], Mapping[str, Any]], Any]
 
 
 class Arguments(Protocol):
@@ -42,6 +42,9 @@ class Arguments(Protocol):
 
     def arguments(self, bindings: Sequence[Binding], attempt: Attempt) -> dict[str, Any]:
         """Return the arguments for some bindings of a unit; a parameter whose default stands is left out."""
+
+    def result_of(self, unit: int) -> StepResult[Any]:
+        """Return the result of a unit that has ended."""
 
     def items_of(self, attempt: Attempt) -> Any:
         """Return what a mapped step is mapped over."""
@@ -130,6 +133,14 @@ class Attempt:
             params=run.params,
             is_over=lambda: self.source.is_over(self),
         )
+
+    def fact(self, name: str) -> Any:
+        """Return what hooks are told of this attempt, by the name of the argument."""
+        if name == "step":
+            return self.info
+        if name == "attempt":
+            return self.number
+        return self.source.info if name == "run" else self.source.result_of(self.unit)
 
     # Executing.
 
@@ -293,8 +304,8 @@ class Attempt:
         fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # a planned step has a function
         kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
         if not self.source.wrappers:
-            return invoke(fn, kwargs) if invoke else fn(**kwargs)
-        return self._wrappers(kwargs).around(lambda: invoke(fn, kwargs) if invoke else fn(**kwargs))
+            return invoke(self, fn, kwargs) if invoke else fn(**kwargs)
+        return self._wrappers(kwargs).around(lambda: invoke(self, fn, kwargs) if invoke else fn(**kwargs))
 
     def _refuse_coroutine(self) -> None:
         self.value.close()

@@ -194,9 +194,7 @@ class Conduct:
     def _begun(self) -> Run:
         """Make the run, whose first units wait for their slots from now on."""
         engine = self._engine
-        lanes = {
-            executor: engine.lane(executor) for executor in dict.fromkeys(s.executor for s in self.info.plan.steps)
-        }
+        lanes = {executor: engine.lane(executor) for executor in self.info.plan.shape.executors}
         with engine.lock:
             state = RunState(
                 self.info, engine, self._share, lanes=lanes, resources=self._resources, variables=self._variables

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.entries import News, State
 from flowbuilder.engine.rounds import Rounds
 from flowbuilder.engine.state import RunState
-from flowbuilder.results import Status, StepResult
+from flowbuilder.results import Status
 
 _BY_ITSELF = (Status.SUCCESS, Status.FAILED)
 
@@ -106,7 +104,7 @@ class Ending:
     def _succeed(self, attempt: Attempt) -> None:
         self._records.ended(attempt)
         if self._hears_finish:
-            self._relay.tell("step_finish", self._result_of(attempt.unit), run=self._info, step=attempt.info)
+            self._relay.tell_of("step_finish", attempt.fact)
         self._schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
@@ -178,7 +176,7 @@ class Ending:
         unit = attempt.unit
         if attempt.step.definition.on_error == "continue":  # type: ignore[union-attr]  # only a step has it
             self._records.ended(attempt, rescued=True)
-            self._relay.tell("step_finish", self._result_of(unit), run=self._info, step=attempt.info)
+            self._relay.tell_of("step_finish", attempt.fact)
             self._schedule.succeed(unit, held=held)
             return
         again = self._twin(attempt)
@@ -195,7 +193,7 @@ class Ending:
 
     def _fail(self, attempt: Attempt, *, held: bool) -> None:
         self._records.ended(attempt)
-        self._relay.tell("step_error", self._result_of(attempt.unit), run=self._info, step=attempt.info)
+        self._relay.tell_of("step_error", attempt.fact)
         self._schedule.fail(attempt.unit, held=held)
         self._state.shared.failed()
 
@@ -286,9 +284,7 @@ class Ending:
             self._map_ended(one.unit)
         elif one.kind == "gave_up":
             self._records.gave_up(one.unit, self._state.rounds_begun(one.unit))
-            self._relay.tell(
-                "step_error", self._result_of(one.unit), run=self._info, step=self._records.info_of(one.unit)
-            )
+            self._tell_end("step_error", one.unit)
         elif one.kind == "stop":
             self._state.cancel_bodies = True
         else:
@@ -302,13 +298,14 @@ class Ending:
             self._tell_skip(unit)
             return
         hook = "step_finish" if status is Status.SUCCESS else "step_error"
-        self._relay.tell(hook, self._result_of(unit), run=self._info, step=self._records.info_of(unit))
+        self._tell_end(hook, unit)
 
     def _tell_skip(self, unit: int) -> None:
         if self._relay.hears("step_skip"):
             reason = self._records.reason(unit)
             self._relay.tell("step_skip", run=self._info, step=self._records.info_of(unit), reason=reason)
 
-    def _result_of(self, unit: int) -> Callable[[], StepResult[Any]]:
-        """Return what makes the result of a unit: only when it is told, and somebody wants it."""
-        return partial(self._records.as_ended, unit)
+    def _tell_end(self, hook: str, unit: int) -> None:
+        if self._relay.hears(hook):
+            result = self._records.as_ended(unit)
+            self._relay.tell(hook, run=self._info, step=self._records.info_of(unit), result=result)

@@ -31,7 +31,7 @@ class Holders:
     def wait(self, share: Share, needs: Needs, granted: Callable[[], None]) -> None:
         """Let a run wait for all it holds; the loop calls ``granted`` when it has it."""
         self.waiting[share] = granted
-        share.add(0, 0, share.line(self._lane, needs))
+        self._admission.enqueue(share, 0, 0, share.line(self._lane, needs))
         self.look()
 
     def give_up(self, share: Share) -> bool:

@@ -48,10 +48,10 @@ class Items:
 
     def wait(self, item: int, source: int) -> None:
         """Let an item wait for one of another map."""
-        self._waiting.setdefault(source, []).append(item)
+        self._waiting.setdefault(source, []).append(item << 2)
 
     def waiting(self, source: int) -> Sequence[int]:
-        """Return the items that wait for an item."""
+        """Return the items that wait for an item, each as an edge: ``number << 2``."""
         return self._waiting.get(source, ())
 
     def end(self, step: int, *, broken: bool) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from flowbuilder.engine.attempt import Attempt
-from flowbuilder.engine.relay import Late, Relay
+from flowbuilder.engine.relay import Facts, Relay
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import StepResult
 
@@ -17,11 +17,11 @@ class Teller(Protocol):
     def hears(self, name: str) -> bool:
         """Return whether anybody listens to a hook."""
 
-    def tell(self, name: str, result: Late | None = None, /, **facts: Any) -> None:
-        """Take one call of a hook and return at once; from any thread, also under the engine's lock.
+    def tell(self, name: str, **facts: Any) -> None:
+        """Take one call of a hook and return at once; from any thread, also under the engine's lock."""
 
-        ``result`` makes the hook's argument of that name when it is wanted.
-        """
+    def tell_of(self, name: str, facts: Facts) -> None:
+        """Take one call of a hook as ``tell`` does; ``facts`` is asked for what is wanted, when it is told."""
 
     def after(self, call: Callable[[], None]) -> None:
         """Have ``call`` called after all that was told before."""

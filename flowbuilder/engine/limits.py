@@ -16,6 +16,13 @@ class Closable(Protocol):
     is_closed: bool
 
 
+class Waiter(Closable, Protocol):
+    """Whose units begin to wait: it knows the place of each."""
+
+    def key(self, step: int) -> Any:
+        """Return the place of a unit of a step."""
+
+
 # A waiting unit: its policy's key, its place in order, its run's share, its number, how many had started when it
 # came, and when that was.
 Entry = tuple[Any, int, Closable, int, int, float]

@@ -139,7 +139,9 @@ class Records:
         self.values[unit] = attempt.value if status is Status.SUCCESS else MISSING
         is_first = attempt.number == 1 and attempt.until is None and unit not in self._earlier
         if is_first and attempt.status is Status.SUCCESS and not (attempt.call and attempt.sections):
-            self._time(unit, attempt.started)
+            # As most do: there is nothing more to say of it.
+            self._started[unit] = attempt.started
+            self._lasted[unit] = time.monotonic() - attempt.started
         else:
             self._time(unit, self._earlier[unit][0] if unit in self._earlier else attempt.started)
             self._ended[unit] = self._whole(attempt, status)

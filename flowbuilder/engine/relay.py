@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -19,8 +19,20 @@ WATCHERS = (
     "step_error", "step_skip", "step_undo", "run_cancel", "batch_finish", "run_finish",
 )  # fmt: skip
 
-Late = Callable[[], Any]
-Told = tuple[str, dict[str, Any], Late | None]
+Facts = Callable[[str], Any]  # what is told, by the names of the hook's arguments
+
+
+class Listener(NamedTuple):
+    """One implementation of a hook, and the arguments it takes."""
+
+    plugin: str
+    hook: str
+    owner: int
+    function: Callable[..., Any]
+    arguments: Sequence[str]
+
+
+Told = tuple[Sequence[Listener], Facts]
 
 
 class Relay:
@@ -28,20 +40,18 @@ class Relay:
 
     ``tell`` costs one queue put, and nothing where nobody listens. An implementation that raises
     is logged once and hears nothing more of that run; ``failures`` lists each as (plugin, hook). ``calling`` is
-    the plugin and hook that are being called, and since when (monotonic seconds).
+    who is being called, and ``since`` when (monotonic seconds).
     """
 
     def __init__(self, host: pluggy.PluginManager, on_drained: Callable[[], None]) -> None:
-        self._listeners = {name: _implementations(host, name) for name in WATCHERS}
-        self._wants_result = {
-            name for name, heard in self._listeners.items() if any("result" in one.argnames for one in heard)
-        }
+        self._listeners = {name: _listeners(host, name) for name in WATCHERS}
         self._silenced: dict[str, dict[int, tuple[str, str]]] = {}
         self._is_waited_for = False
         self._queue: SimpleQueue[Told | Callable[[], None] | None] = SimpleQueue()
         self._on_drained = on_drained
         self._thread: threading.Thread | None = None
-        self.calling: tuple[str, str, float] | None = None
+        self.calling: Listener | None = None
+        self.since = 0.0
 
     def hears(self, name: str) -> bool:
         """Return whether anybody listens to a hook."""
@@ -62,13 +72,15 @@ class Relay:
             self._thread = threading.Thread(target=self._serve, name="flowbuilder-hooks", daemon=True)
             self._thread.start()
 
-    def tell(self, name: str, result: Late | None = None, /, **facts: Any) -> None:
-        """Queue one call of a hook; may be called from any thread, also under the schedule's lock.
+    def tell(self, name: str, **facts: Any) -> None:
+        """Queue one call of a hook; may be called from any thread, also under the schedule's lock."""
+        self.tell_of(name, facts.__getitem__)
 
-        ``result`` makes the hook's argument of that name, on the hook thread.
-        """
-        if self._listeners[name] and self._thread is not None:
-            self._queue.put((name, facts, result))
+    def tell_of(self, name: str, facts: Facts) -> None:
+        """Queue one call of a hook as ``tell`` does; the hook thread asks for the facts that somebody wants."""
+        listeners = self._listeners[name]
+        if listeners and self._thread is not None:
+            self._queue.put((listeners, facts))
 
     def failures(self, run_id: str) -> tuple[tuple[str, str], ...]:
         """Return (plugin, hook) for each implementation that raised in a run."""
@@ -101,28 +113,25 @@ class Relay:
                 self._is_waited_for = False
                 self._on_drained()
 
-    def _tell(self, name: str, facts: dict[str, Any], result: Late | None) -> None:
-        if result is not None and name in self._wants_result:
-            facts["result"] = result()
-        silenced = self._silenced.get(facts["run"].run_id, ())
-        for implementation in self._listeners[name]:
-            if id(implementation.plugin) not in silenced:
-                self._call(implementation, name, facts)
-
-    def _call(self, implementation: Any, name: str, facts: dict[str, Any]) -> None:
-        plugin = implementation.plugin_name
-        self.calling = (plugin, name, time.monotonic())
-        try:
-            implementation.function(*(facts[argument] for argument in implementation.argnames))
-        except BaseException:  # a watcher may raise anything, SystemExit included, and must not break the run
-            silenced = self._silenced.setdefault(facts["run"].run_id, {})
-            silenced[id(implementation.plugin)] = (plugin, name)
-            log.exception("plugin %s failed in flowbuilder_%s and hears nothing more of this run", plugin, name)
-        finally:
+    def _tell(self, listeners: Sequence[Listener], facts: Facts) -> None:
+        for one in listeners:
+            if self._silenced and one.owner in self._silenced.get(facts("run").run_id, ()):
+                continue
+            self.since, self.calling = time.monotonic(), one
+            try:
+                one.function(*map(facts, one.arguments))
+            except BaseException:  # a watcher may raise anything, SystemExit included, and must not break the run
+                self._silence(one, facts("run").run_id)
             self.calling = None
 
+    def _silence(self, listener: Listener, run_id: str) -> None:
+        plugin, hook = listener.plugin, listener.hook
+        self._silenced.setdefault(run_id, {})[listener.owner] = (plugin, hook)
+        log.exception("plugin %s failed in flowbuilder_%s and hears nothing more of this run", plugin, hook)
 
-def _implementations(host: pluggy.PluginManager, name: str) -> Iterable[Any]:
+
+def _listeners(host: pluggy.PluginManager, name: str) -> Sequence[Listener]:
     """Return who listens to a hook, last registered first, as pluggy calls them."""
     caller = getattr(host.hook, f"flowbuilder_{name}", None)
-    return tuple(reversed(caller.get_hookimpls())) if caller is not None else ()
+    found = reversed(caller.get_hookimpls()) if caller is not None else ()
+    return [Listener(one.plugin_name, name, id(one.plugin), one.function, one.argnames) for one in found]

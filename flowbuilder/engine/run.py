@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.ending import Ending
@@ -30,6 +30,7 @@ class Run:
         self.info_of = state.records.info_of
         self.arguments = state.values.arguments
         self.items_of = state.values.items_of
+        self.result_of = state.records.as_ended
         self._ending = Ending(state, attend)
         has_own = state.providers.per_step
         self.settle = self._ending.settle_or_release if has_own else self._ending.settle
@@ -38,6 +39,8 @@ class Run:
         self._steps = state.info.plan.steps
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
+        has_limit, goes_on = state.info.config.step_timeout is not None, state.info.kept is not None
+        self._special: Container[int] = range(len(self._steps)) if has_limit or goes_on else state.shape.special
 
     # What attempts ask, from any thread, without the lock.
 
@@ -46,7 +49,7 @@ class Run:
         self._wanted.add(attempt.unit)
         if self.state.shared.journal is not None:
             self.state.shared.journal.note(attempt)
-        self.state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
+        self._tell_start(attempt)
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""
@@ -56,30 +59,40 @@ class Run:
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
-        state, schedule = self.state, self.schedule
-        schedule.start(unit)
-        number = schedule.step(unit)
-        step = self._steps[number]
-        attempt = state.current[unit] = Attempt(self, unit, step, state.tries.get(unit, 0) + 1)
-        if step.each and unit == number:
+        state, step = self.state, self.schedule.start(unit)
+        attempt = Attempt(self, unit, self._steps[step], state.tries.get(unit, 0) + 1)
+        state.current[unit] = attempt
+        if step in self._special:
+            self._equip(attempt, step, lane)
+        elif self._hears_start:
+            self._tell_start(attempt)
+        return attempt
+
+    def _equip(self, attempt: Attempt, step: int, lane: int) -> None:
+        """Give an attempt what only few have."""
+        shape = self.state.shape
+        if attempt.step.each and attempt.unit == step:
             # Its start is told with the number of its items.
             attempt.phase, attempt.has_begun = "expand", False
-            return attempt
+            return
         if self.info.kept is not None:
             self._go_on(attempt, self.info.kept)
             if attempt.phase == "lost":
-                return attempt
-        if number in state.shape.conditional and unit not in self._wanted:
+                return
+        if step in shape.conditional and attempt.unit not in self._wanted:
             # Its start is told when its condition holds.
             attempt.is_conditional, attempt.has_begun = True, False
-        elif self._hears_start:
-            state.relay.tell("step_start", run=self.info, step=attempt.info, attempt=attempt.number)
-        if number in state.shape.repeated:
+        else:
+            self._tell_start(attempt)
+        if step in shape.repeated:
             self._count_round(attempt)
-        timeout = state.shape.timeouts.get(number, self.info.config.step_timeout)
+        timeout = shape.timeouts.get(step, self.info.config.step_timeout)
         if timeout is not None:
             self._set_limit(attempt, timeout, lane)
-        return attempt
+
+    def _tell_start(self, attempt: Attempt) -> None:
+        if self._hears_start:
+            self.state.relay.tell_of("step_start", attempt.fact)
 
     def _count_round(self, attempt: Attempt) -> None:
         attempt.until = getattr(attempt.step.definition, "until", None)

@@ -134,13 +134,14 @@ class Schedule:
 
     # What a driver says.
 
-    def start(self, unit: int) -> None:
-        """Say that a ready unit was given its slot and starts."""
+    def start(self, unit: int) -> int:
+        """Say that a ready unit was given its slot and starts, and return its step."""
         self._state[unit] = RUNNING
         self.running += 1
         self.live += 1
         if self._tried:
             self._tried.discard(unit)
+        return unit if unit < self._count else self.items.parent(unit)
 
     def succeed(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit succeeded; ``held`` keeps its slot until ``release``."""
@@ -204,7 +205,7 @@ class Schedule:
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self.running -= 1
-        self.share.slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
+        self.share.slots.release(self._lines[self.step(unit)])
 
     def expand(self, unit: int, count: int, kept: Collection[int] = ()) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -273,7 +274,8 @@ class Schedule:
         if self._freed and unit in self._freed:
             self._freed.discard(unit)
         elif not held:
-            self.release(unit)
+            self.running -= 1
+            self.share.slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
 
     def _make_ready(self, unit: int) -> None:
         if self.stopped:
@@ -286,7 +288,7 @@ class Schedule:
             self._waiting_retries += 1
             return
         self._state[unit] = READY
-        self.share.add(unit, step, self._lines[step])
+        self.share.slots.enqueue(self.share, unit, step, self._lines[step])
 
     def _place_item(self, item: int, sources: Iterable[int]) -> None:
         for source in sources:
@@ -323,7 +325,7 @@ class Schedule:
         if unit < self._count:
             starts = self._edges.starts
             return self._edges.below[starts[unit] : starts[unit + 1]]
-        return [item << 2 for item in self.items.waiting(unit)]
+        return self.items.waiting(unit)
 
     def _end(self, unit: int, state: int, cause: int) -> None:
         """End a unit, and with it, without recursion, all that this decides."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Line, Needs
-from flowbuilder.engine.policies import Fifo, Waiting
+from flowbuilder.engine.policies import Waiting
 
 
 class Forecast(NamedTuple):
@@ -27,7 +27,7 @@ class Share:
         forecast: how long its steps take; without one each counts as one.
     """
 
-    __slots__ = ("_asks", "_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority", "slots")
+    __slots__ = ("_forecast", "_lines", "_own", "is_closed", "number", "owner", "priority", "slots")
 
     def __init__(
         self,
@@ -45,8 +45,6 @@ class Share:
         self.slots = admission
         self._own = ((Limit("max_concurrency", limit), 1),) if limit is not None else NO_NEEDS
         self._forecast = forecast
-        # One run alone is first in, first out, and that costs nothing.
-        self._asks = not isinstance(admission.policy, Fifo)
         self._lines: dict[tuple[int, Needs], Line] = {}
 
     @property
@@ -62,11 +60,8 @@ class Share:
             line = self._lines[lane, needs] = self.slots.line(lane, self._own + needs)
         return line
 
-    def add(self, unit: int, step: int, line: Line) -> None:
-        """Let a unit of a step wait in a line."""
-        self.slots.enqueue(self, line, unit, self._key(step) if self._asks else 0)
-
-    def _key(self, step: int) -> Any:
+    def key(self, step: int) -> Any:
+        """Return the place that the policy gives a unit of a step that begins to wait."""
         forecast = self._forecast
         expected, remaining = (forecast.expected[step], forecast.remaining[step]) if forecast else (1.0, 1.0)
         waiting = Waiting(self.number, self.priority, self.slots.starts, expected, remaining)

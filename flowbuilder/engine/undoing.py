@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import anyio
@@ -40,6 +39,7 @@ class Undoing:
         self.info_of = run.info_of
         self.arguments = run.arguments
         self.items_of = run.items_of
+        self.result_of = run.result_of
         self.begin = run.begin
         self._state = run.state
         self._engine = engine
@@ -109,8 +109,8 @@ class Undoing:
                 self._record(unit, "its undo failed" if error is not None else "it was undone")
         if error is not None:
             self._errors.append(error)
-        result = partial(state.records.of, unit)
-        self._engine.teller.tell("step_undo", result, run=self.info, step=attempt.info, error=error)
+        result = state.records.of(unit)
+        self._engine.teller.tell("step_undo", run=self.info, step=attempt.info, result=result, error=error)
 
     def _record(self, unit: int, reason: str) -> None:
         self._state.records.undo(unit, self.schedule.step(unit), reason)

@@ -39,7 +39,7 @@ class Watchdog:
         self._loop_thread = threading.get_ident()
         self._asked_at = 0.0
         self._has_warned = False
-        self._slow_hook: tuple[str, str, float] | None = None
+        self._slow_since = 0.0
 
     def start(self) -> None:
         """Begin to watch; called on the loop."""
@@ -91,12 +91,13 @@ class Watchdog:
 
     def _look_at_hooks(self) -> None:
         calling = self._relay.calling
-        if calling is None or calling is self._slow_hook or time.monotonic() - calling[2] < HOOK_PATIENCE:
+        since = self._relay.since
+        if calling is None or since == self._slow_since or time.monotonic() - since < HOOK_PATIENCE:
             return
-        self._slow_hook = calling
-        plugin, hook, _ = calling
+        self._slow_since = since
         self._warn(
-            f"plugin {plugin} has been in flowbuilder_{hook} for more than {HOOK_PATIENCE:g} s; the run waits for it"
+            f"plugin {calling.plugin} has been in flowbuilder_{calling.hook} for more than {HOOK_PATIENCE:g} s;"
+            " the run waits for it"
         )
 
     def _warn(self, sentence: str) -> None:

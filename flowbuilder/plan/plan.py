@@ -78,8 +78,9 @@ class Plan:
     @cached_property
     def sinks(self) -> tuple[str, ...]:
         """The steps nothing comes after."""
-        inner = {name for step in self.steps for name in step.upstream}
-        return tuple(step.name for step in self.steps if step.name not in inner)
+        starts = self.shape.edges.starts
+        edges = zip(self.steps, starts, starts[1:], strict=False)
+        return tuple(step.name for step, start, end in edges if start == end)
 
     @cached_property
     def graph(self) -> networkx.DiGraph[str]:

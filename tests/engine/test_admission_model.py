@@ -83,7 +83,7 @@ class Play:
         self.number += 1
         lane, needs = self.random.randrange(len(self.model.lane_limits)), self.needs()
         order = self.admission._order
-        share.add(self.number, 0, share.line(lane, needs))
+        self.admission.enqueue(share, self.number, 0, share.line(lane, needs))
         line = self.admission.line(lane, self.own[share] + needs)
         entry = next(one for one in line if one[3] == self.number)
         self.model.waiting[share, self.number] = (entry[0], order, lane, self.own[share] + needs)
@@ -165,11 +165,11 @@ def test_a_large_request_is_not_starved_by_small_ones(policy: str) -> None:
     pool = pool_of({"db": 4})
     share = Share(admission, 1, priority=5)
     patient = Share(admission, 2, priority=-5)
-    patient.add(0, 0, patient.line(lane, ((pool["db"], 4),)))
+    admission.enqueue(patient, 0, 0, patient.line(lane, ((pool["db"], 4),)))
     one = ((pool["db"], 1),)
     waited, running = 0, 0
     for unit in range(1, 20_000):
-        share.add(unit, 0, share.line(lane, one))
+        admission.enqueue(share, unit, 0, share.line(lane, one))
         while (taken := admission.take(lane)) is not None:
             if taken[0] is patient:
                 assert pool["db"].held == 4
@@ -200,7 +200,7 @@ def test_a_decision_costs_no_more_when_ten_times_as_many_wait(policy: str) -> No
             return blocker(self, is_reserver=is_reserver)
 
         for unit, one in enumerate(needs):
-            share.add(unit, 0, share.line(lane, one))
+            admission.enqueue(share, unit, 0, share.line(lane, one))
         running: list[int] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("flowbuilder.engine.limits.Line.blocker", counted)

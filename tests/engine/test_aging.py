@@ -38,10 +38,10 @@ def crowded(count: int, needs: Needs = ()) -> tuple[Admission, list[tuple[int, i
     crowd, urgent = Share(admission, CROWD), Share(admission, URGENT, priority=1)
     lines = {CROWD: crowd.line(lane, needs), URGENT: urgent.line(lane)}
     for unit in range(count):
-        crowd.add(unit, 0, lines[CROWD])
+        admission.enqueue(crowd, unit, 0, lines[CROWD])
     order = []
     for unit in range(PATIENCE + STRIDE * (count + 2)):
-        urgent.add(unit, 0, lines[URGENT])
+        admission.enqueue(urgent, unit, 0, lines[URGENT])
         order.append(started(admission, lane, lines))
     return admission, order
 
@@ -63,13 +63,13 @@ def test_who_comes_late_and_is_better_hardly_waits_for_an_aged_crowd(crowd: int)
     waiting, late = Share(admission, CROWD), Share(admission, URGENT, priority=1)
     lines = {CROWD: waiting.line(lane), URGENT: late.line(lane)}
     for unit in range(crowd + PATIENCE + 100):
-        waiting.add(unit, 0, lines[CROWD])
+        admission.enqueue(waiting, unit, 0, lines[CROWD])
     for _ in range(PATIENCE + 50):
         started(admission, lane, lines)
 
     passed = 0
     for unit in range(50):
-        late.add(unit, 0, lines[URGENT])
+        admission.enqueue(late, unit, 0, lines[URGENT])
         while started(admission, lane, lines)[0] == CROWD:
             passed += 1
     assert passed <= 50 / (STRIDE - 1) + 1
@@ -89,8 +89,8 @@ def test_one_taken_out_of_turn_is_not_taken_again() -> None:
     line = share.line(lane)
     taken: list[int] = []
     for unit in range(3 * PATIENCE):
-        share.add(unit, 0, line)
-        share.add(10_000 + unit, 0, line)
+        admission.enqueue(share, unit, 0, line)
+        admission.enqueue(share, 10_000 + unit, 0, line)
         taken.append(started(admission, lane, {CROWD: line})[1])
     while admission.startable(lane):
         taken.append(started(admission, lane, {CROWD: line})[1])
@@ -103,7 +103,7 @@ def test_nothing_is_kept_of_a_run_that_is_closed() -> None:
     admission, lane = admission_of()
     share = Share(admission, CROWD)
     for unit in range(100):
-        share.add(unit, 0, share.line(lane))
+        admission.enqueue(share, unit, 0, share.line(lane))
     share.close()
     assert not admission._aging.waiting
 
@@ -122,7 +122,7 @@ def test_calls_grow_no_faster_than_what_waits(policy: str) -> None:
         shares = [Share(admission, number, priority=number % 7) for number in range(count // 50)]
         for unit in range(count):
             share = shares[unit % len(shares)]
-            share.add(unit, 0, share.line(lane))
+            admission.enqueue(share, unit, 0, share.line(lane))
         counted = 0
 
         def count_call(frame: object, kind: str, what: object) -> None:

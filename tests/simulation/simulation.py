@@ -118,7 +118,7 @@ class Simulation:
             # A share of its own: it does not count as one of the run's steps.
             run.holding = Share(self.admission, run.share.number, priority=run.share.priority)
             run.holding.owner = run
-            run.holding.add(0, 0, run.holding.line(self._gate, _needs(run.graph.holds, self.pool)))
+            self.admission.enqueue(run.holding, 0, 0, run.holding.line(self._gate, _needs(run.graph.holds, self.pool)))
         else:
             self._begin(run, self.pool)
 

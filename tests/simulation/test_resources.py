@@ -114,7 +114,7 @@ def test_a_reservation_lets_the_requests_that_it_stops_rest() -> None:
     share = Share(admission, 1)
 
     def start(unit: int, *needs: tuple[object, int]) -> None:
-        share.add(unit, 0, share.line(lane, needs))  # type: ignore[arg-type]
+        admission.enqueue(share, unit, 0, share.line(lane, needs))  # type: ignore[arg-type]
 
     start(0, (gpu, 1))
     assert admission.take(lane) == (share, 0)

@@ -29,6 +29,7 @@ class ProcessLane(ThreadLane):
         super().__init__(limit or os.cpu_count() or 1)
         self._workers: dict[int, WorkerProcess] = {}
         self._busy: dict[Attempt, WorkerProcess] = {}
+        self._invoke = self._call
 
     def cancel(self, attempts: Iterable[Attempt]) -> None:
         """Kill the workers of running bodies."""
@@ -46,9 +47,6 @@ class ProcessLane(ThreadLane):
         super().close()
         for thread in threads:
             thread.join(1.0)
-
-    def _execute(self, attempt: Attempt) -> None:
-        attempt.execute(lambda fn, kwargs: self._call(attempt, fn, kwargs))
 
     def _call(self, attempt: Attempt, fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> Any:
         """Send one call to this thread's worker and wait for its answer, its death or the deadline."""

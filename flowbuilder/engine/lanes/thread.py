@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from anyio.abc import TaskGroup
 
-from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.attempt import Attempt, Invoke
 from flowbuilder.engine.lanes.base import Source
 
 
@@ -30,6 +30,7 @@ class ThreadLane:
         self._threads: set[threading.Thread] = set()
         self._waking = False
         self._closed = False
+        self._invoke: Invoke | None = None
 
     def start(self, source: Source, number: int, notify: Callable[[], None]) -> None:
         """Begin to serve; threads start when there is something to take."""
@@ -92,11 +93,8 @@ class ThreadLane:
     def _work(self) -> None:
         attempt = self._source.take(self._number)
         while attempt is not None:
-            self._execute(attempt)
+            attempt.execute(self._invoke)
             attempt = self._source.done(attempt, self._number)
-
-    def _execute(self, attempt: Attempt) -> None:
-        attempt.execute()
 
     def _ended(self) -> None:
         """Give back what belongs to the ending thread."""
