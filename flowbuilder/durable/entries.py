@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from flowbuilder.durable.failures import failure_data
@@ -115,7 +114,7 @@ class Entries:
             sections=_sections(result.sections),
         )
         if isinstance(result.error, StepLostError):
-            row = replace(row, status=LOST)
+            row = row._replace(status=LOST)
         return UnitEnded(run.run_id, row)
 
     # Attempts, which are written before they are told.

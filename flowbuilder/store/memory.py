@@ -99,7 +99,7 @@ class MemoryStore:
             attempts, key = self._runs[entry.run_id].attempts, (attempt.unit, attempt.number)
             if (before := attempts.get(key)) is not None:
                 error = before.error if attempt.error is None else attempt.error
-                attempt = replace(attempt, started_at=before.started_at, is_past=before.is_past, error=error)
+                attempt = attempt._replace(started_at=before.started_at, is_past=before.is_past, error=error)
             attempts[key] = attempt
         elif isinstance(entry, RunEnded):
             run = self._runs[entry.run_id]
@@ -119,7 +119,7 @@ class MemoryStore:
         ended = {unit for unit, one in run.units.items() if one.status != SUCCESS}
         for key, attempt in run.attempts.items():
             if attempt.unit in ended:
-                run.attempts[key] = replace(attempt, is_past=True)
+                run.attempts[key] = attempt._replace(is_past=True)
         for unit in ended.union(entry.forgotten):
             run.units.pop(unit, None)
 
@@ -150,7 +150,7 @@ class MemoryStore:
         """Return how the steps and items of a run ended, without their values."""
         with self._lock:
             rows = list(self._runs[run_id].units.values()) if run_id in self._runs else []
-        return [replace(row, value=Encoded(row.value.format, b"")) for row in rows]
+        return [row._replace(value=Encoded(row.value.format, b"")) for row in rows]
 
     def attempts(self, run_id: str) -> list[AttemptRow]:
         """Return the attempts of a run."""

@@ -59,8 +59,7 @@ class RunRow:
     died_at: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitRow:
+class UnitRow(NamedTuple):
     """How one step or item ended.
 
     ``error`` is an error as data (type, message, notes, traceback), ``sections`` are (title, text) of
@@ -80,8 +79,7 @@ class UnitRow:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRow:
+class AttemptRow(NamedTuple):
     """One attempt; ``status`` is "" while it has not ended, or where its process died meanwhile.
 
     ``due_at`` is when the next one was to follow, in seconds since the epoch. ``is_past`` is one of a step

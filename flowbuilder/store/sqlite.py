@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from flowbuilder.store.rows import (
     UnitRow,
 )
 from flowbuilder.store.schema import bring_up_to_date
+from flowbuilder.store.turn import Turn
 from flowbuilder.store.writer import Writer
 
 Durability = Literal["full", "normal"]
@@ -61,6 +62,7 @@ class SqliteStore:
             make_file(self.path)
             refuse_foreign(self.path)
             self._inode = self.path.stat().st_ino
+            self._turn = Turn(self.path.with_suffix(".turn"), PATIENCE)
             self._connection = self._opened()
             self._reader = self._connect()
         self._reading = threading.Lock()
@@ -87,7 +89,7 @@ class SqliteStore:
         self._writer.close()
 
     def _commit(self, entries: Sequence[Entry], *, sync: bool) -> None:
-        with _translated(self.path):
+        with _translated(self.path), self._turn.taken():
             # Large values come first: nothing may refer to what is not there.
             ready = [writing.with_files(entry, self._files) for entry in entries]
             if self._inode != self.path.stat().st_ino:
@@ -169,7 +171,7 @@ class SqliteStore:
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""
         wanted = [run_id for run_id in run_ids if not self._ownership.is_alive(run_id)]
-        with self._reading, _translated(self.path):
+        with self._reading, _translated(self.path), self._turn.taken():
             for run_id in wanted:
                 writing.forget(self._reader, run_id)
                 self._ownership.forget(run_id)
@@ -188,8 +190,9 @@ class SqliteStore:
     def _opened(self) -> sqlite3.Connection:
         connection = self._connect()
         try:
-            bring_up_to_date(connection, self.path)
-            connection.execute("PRAGMA journal_mode = WAL")
+            with self._turn.taken():
+                bring_up_to_date(connection, self.path)
+                connection.execute("PRAGMA journal_mode = WAL")
         except BaseException:
             connection.close()
             raise
@@ -201,9 +204,11 @@ class SqliteStore:
         return connection
 
     def _close_both(self) -> None:
-        with self._reading:
+        with self._reading, suppress(StoreError), self._turn.taken():
+            # The last one that closes it moves the log into the file.
             self._reader.close()
             self._connection.close()
+        self._turn.close()
 
 
 @contextmanager

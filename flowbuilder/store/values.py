@@ -12,6 +12,7 @@ from flowbuilder.store.rows import NOT_STORED, Encoded
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 DEEPEST = 100
+JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 CHECKED = 64 * 1024
 
 
@@ -23,7 +24,7 @@ def encode(value: Any) -> Encoded:
     """
     if _is_plain(value, DEEPEST):
         try:
-            return Encoded("json", json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii"))
+            return Encoded("json", JSON.encode(value).encode("ascii"))
         except (ValueError, RecursionError):  # a NaN, or a number of thousands of digits
             pass
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from flowbuilder.store.files import ValueFiles
@@ -48,7 +47,7 @@ def with_files(entry: Entry, files: ValueFiles) -> Entry:
     """Return an entry whose large value is in a file."""
     if isinstance(entry, UnitEnded) and entry.row.value.data:
         kept = files.put(entry.row.value)
-        return entry if kept is entry.row.value else UnitEnded(entry.run_id, replace(entry.row, value=kept))
+        return entry if kept is entry.row.value else UnitEnded(entry.run_id, entry.row._replace(value=kept))
     return entry
 
 

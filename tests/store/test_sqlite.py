@@ -42,7 +42,7 @@ def test_folder_and_files_are_for_the_owner_only(path: Path, mask: int) -> None:
         assert mode(path.parent) == "0o700"
         files = [one for one in path.parent.rglob("*") if one.is_file() and one.name != ".gitignore"]
         assert {one.name: mode(one) for one in files} == {one.name: "0o600" for one in files}
-        assert len(files) == 4  # the database, its log, the index of that, and the value
+        assert len(files) == 5  # the database, its log, the index of that, the lock of its writers, and the value
         store.close()
     finally:
         os.umask(before)
