@@ -6,8 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context
-from random import Random
-from typing import Any, NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
@@ -22,6 +22,9 @@ from flowbuilder.engine.values import Values
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wiring import barriers_of, wired
 from flowbuilder.plan.plan import PlannedStep
+
+if TYPE_CHECKING:
+    from random import Random
 
 
 class LaneFacts(NamedTuple):
@@ -85,7 +88,6 @@ class RunState:
         self.info = info
         self.shared = shared
         self.relay = shared.teller
-        self.random = Random(info.seed)
         self.variables = variables
         self.shape = info.plan.shape
         self.batches = barriers_of(info.plan, config)
@@ -119,6 +121,13 @@ class RunState:
         self.was_untimed = False
 
     # What is left of an earlier process.
+
+    @cached_property
+    def random(self) -> Random:
+        """What draws the random part of delays; made, and its module loaded, for the first of them."""
+        from random import Random
+
+        return Random(self.info.seed)
 
     def _kept_steps(self) -> list[int]:
         """Return the steps that are not done again; of a mapped one each item is looked at when it is known."""

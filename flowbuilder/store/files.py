@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 from flowbuilder.store.rows import Encoded
@@ -23,6 +21,8 @@ class ValueFiles:
         """Return what to keep of a value: itself, or for a large one the name of its file."""
         if len(encoded.data) <= LARGE:
             return encoded
+        import hashlib  # only a large value needs it, and it is slow to load
+
         name = hashlib.sha256(encoded.data).hexdigest()
         path = self._folder / name[:2] / name
         if not path.exists():
@@ -41,6 +41,8 @@ class ValueFiles:
         return (self._folder / name[:2] / name).is_file()
 
     def _write(self, path: Path, data: bytes) -> None:
+        import tempfile
+
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, made = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         try:
