@@ -90,11 +90,14 @@ class Entries:
         return (UnitEnded(facts("run").run_id, row),)
 
     def _step_undo(self, facts: Facts, at: float) -> Sequence[Entry]:
-        return self.undone(facts("run"), [facts("result")])
+        result: StepResult[Any] = facts("result")
+        if not result.undone:
+            return ()  # it never began
+        return (UnitEnded(facts("run").run_id, _undone(result, facts("error"))),)
 
     def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
         """Return that those of some steps and items that were undone no longer count."""
-        return [UnitEnded(run.run_id, _undone(result)) for result in results if result.undone]
+        return [UnitEnded(run.run_id, _undone(result)) for result in results]
 
     def _run_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
         result = facts("result")
@@ -192,7 +195,8 @@ def unit_of(step: StepInfo) -> Unit:
     return Unit(step.name[: step.name.rindex("[")], step.item)
 
 
-def _undone(result: StepResult[Any]) -> UnitRow:
+def _undone(result: StepResult[Any], error: BaseException | None = None) -> UnitRow:
+    """Return the row of a unit that no longer counts, with the ``error`` of its undo."""
     step, _, item = result.name.removesuffix("]").partition("[")
     return UnitRow(
         unit=Unit(step, int(item)) if item else Unit(step),
@@ -201,7 +205,7 @@ def _undone(result: StepResult[Any]) -> UnitRow:
         started_at=result.started_at,
         duration=result.duration,
         reason=result.reason,
-        error=failure_data(result.error),
+        error=failure_data(error),
         sections=_sections(result.sections),
     )
 

@@ -68,3 +68,16 @@ def test_a_run_that_was_undone_is_done_again_when_it_is_resumed(trip: FlowTester
     assert outcome.exit_code == 1
     assert "it was undone" in outcome.stdout
     assert (trip.path / "undone").read_text() == "booked;booked;"
+
+
+def test_show_tells_what_was_undone_and_why_an_undo_failed(flowtester: FlowTester) -> None:
+    flowtester.write("flow_trip.py", TRIP.replace('with Path("undone")', 'with Path("no/such/folder")'))
+    flowtester.write("flow_good.py", TRIP.replace("trip", "tour"))
+    flowtester.run("run", "flow_good.py")
+    outcome = flowtester.run("show")
+    outcome.assert_lines("  book  undone *s  it was undone")
+    assert "\nbook undone" not in outcome.stdout
+
+    flowtester.run("run", "flow_trip.py")
+    outcome = flowtester.run("show")
+    outcome.assert_lines("  book  undone *its undo failed", "book undone", "*FileNotFoundError: *")

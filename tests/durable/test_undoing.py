@@ -69,6 +69,8 @@ def test_an_undo_that_fails_is_kept_with_its_reason(store: MemoryStore) -> None:
     result = run(flow, store=store)
     (row,) = [one for one in store.units(result.run_id) if one.unit.step == "a"]
     assert (row.status, row.reason) == ("undone", "its undo failed")
+    assert row.error is not None
+    assert row.error["message"] == "division by zero"
 
 
 @pytest.mark.usefixtures("interruptible")

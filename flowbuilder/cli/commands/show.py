@@ -16,7 +16,7 @@ from flowbuilder.cli.options import plugin_option, store_option
 from flowbuilder.cli.output import put
 from flowbuilder.errors import NothingToDoError, UnknownNameError, shown
 from flowbuilder.store.contract import Store
-from flowbuilder.store.rows import AttemptRow, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.store.rows import UNDONE, AttemptRow, RunQuery, RunRow, Unit, UnitRow
 from flowbuilder.terminal import Terminal
 
 WIDEST = 40
@@ -91,7 +91,7 @@ def _steps(units: Sequence[UnitRow], attempts: Sequence[AttemptRow], *, with_ite
     line = _Line(units, Terminal().width - width - 36)
     for one in ended:
         attempt = f", attempt {one.attempts}" if one.attempts > 1 else ""
-        about = shown(one.reason, 60) if one.status == "skipped" else line.of(one)
+        about = shown(one.reason, 60) if one.status in ("skipped", UNDONE) else line.of(one)
         name, took = shown(str(one.unit)), duration_of(one.duration)
         yield f"  {name:<{width}}  {one.status:<9} {took:>12}  {about}{attempt}".rstrip()
     for unit, made in open_.items():
@@ -120,7 +120,7 @@ class _Line:
 def _failures(units: Sequence[UnitRow]) -> Iterator[str]:
     """Yield errors and output of what failed; of a mapped step the items' own."""
     mapped = {one.unit.step for one in units if one.unit.item >= 0}
-    failed = [one for one in units if one.status not in GOOD and not _is_whole(one.unit, mapped)]
+    failed = [one for one in units if _has_failed(one) and not _is_whole(one.unit, mapped)]
     for one in failed[:IN_FULL]:
         yield ""
         yield f"{shown(str(one.unit))} {one.status}"
@@ -132,6 +132,10 @@ def _failures(units: Sequence[UnitRow]) -> Iterator[str]:
             yield from (f"    {shown(line, 500)}" for line in text.rstrip("\n").split("\n"))
     if len(failed) > IN_FULL:
         yield f"\n… and {len(failed) - IN_FULL:,} more; --json has all"
+
+
+def _has_failed(row: UnitRow) -> bool:
+    return row.error is not None if row.status == UNDONE else row.status not in GOOD
 
 
 def _is_whole(unit: Unit, mapped: set[str]) -> bool:
