@@ -27,7 +27,7 @@ WORDS = (
     "batch", "run",
     "attempt", "round", "item", "executor", "engine", "lane", "result", "status", "timeout", "priority",
     "upstream / downstream", "hook", "hookspec", "hookimpl", "plugin", "built-in plugin", "flow file", "run store",
-    "resume", "rerun", "sub-workflow", "tags",
+    "resume", "rerun", "tags",
 )  # fmt: skip
 SYNONYMS = re.compile(r"\b(?:task|job|stage|listener|callback|handler|util|helper)s?\b", re.I)
 
