@@ -43,6 +43,7 @@ GROUPS = {
     "Results": ("RunResult", "StepResult", "Status", "Section"),
     "Planning": ("Plan",),
     "For plugins": ("hookimpl", "RunInfo", "StepInfo", "Call", "Settings", "Terminal"),
+    "Keeping runs": ("Store", "MemoryStore"),
     "For executors of plugins": ("Lane", "Source", "Attempt", "LaneFactory"),
     "Definitions": ("Definition", "StepDefinition", "WorkflowDefinition", "ProviderDefinition", "Where"),
 }

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from flowbuilder.scheduler import WorkflowScheduler
     from flowbuilder.settings import Settings
     from flowbuilder.stats import ResourceUse, SchedulerStats
+    from flowbuilder.store.contract import Store
+    from flowbuilder.store.memory import MemoryStore
     from flowbuilder.terminal import Terminal
 
     step = registry.step
@@ -54,6 +56,7 @@ __all__ = [
     "Handle",
     "Lane",
     "LaneFactory",
+    "MemoryStore",
     "ParallelConfig",
     "ParallelExecutor",
     "ParallelResults",
@@ -75,6 +78,7 @@ __all__ = [
     "StepDefinition",
     "StepInfo",
     "StepResult",
+    "Store",
     "Terminal",
     "Until",
     "Waiting",
@@ -115,6 +119,8 @@ _NAMES = {
     "flowbuilder.scheduler": "WorkflowScheduler",
     "flowbuilder.stats": "ResourceUse SchedulerStats",
     "flowbuilder.settings": "Settings",
+    "flowbuilder.store.contract": "Store",
+    "flowbuilder.store.memory": "MemoryStore",
     "flowbuilder.terminal": "Terminal",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
