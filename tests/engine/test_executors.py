@@ -124,3 +124,12 @@ def test_an_executors_name_that_is_taken_is_refused() -> None:
     flow = FlowBuilder("one").step(lambda: 1, name="one").build()
     with pytest.raises(PluginError, match="offers the executor 'thread', which FlowBuilder itself has already"):
         run(flow, plugins=[Thread()])
+
+
+def test_an_undo_runs_in_the_lane_of_a_plugin_too(backend: Backend) -> None:
+    threads: list[str] = []
+    words: dict[str, Any] = {"executor": "serial", "undo": lambda: threads.append(threading.current_thread().name)}
+    flow = FlowBuilder("undone").step(lambda: 1, name="a", **words).then(lambda: 1 / 0, name="b").build()
+
+    run(flow, plugins=[Serial()], backend=backend)
+    assert threads == ["serial lane"]
