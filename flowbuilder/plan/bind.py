@@ -57,7 +57,7 @@ class Known:
 
 
 class Binder:
-    """Binds the parameters of one definition in its home; ``needed`` has those it waits for, and their names."""
+    """Binds the parameters of one definition in its home; ``needed`` has those it waits for, by name."""
 
     __slots__ = ("_known", "_member", "_offers", "_requester", "has_providers", "needed")
 
@@ -67,7 +67,7 @@ class Binder:
         self._requester = member.definition
         # What a step may request a provider may not, and one for a whole run less than one for a step.
         self._offers = known.offers[member.home, getattr(member.definition, "is_per_step", None)]
-        self.needed: dict[Member, str] = {}
+        self.needed: dict[str, Member] = {}
         self.has_providers = False
 
     def bind(
@@ -108,7 +108,7 @@ class Binder:
         if member is None:
             settled = StepResult(source, Status.SUCCESS, value) if wants_result else value
             return Binding(name, kind, source, value=settled)
-        self.needed[member] = source
+        self.needed[source] = member
         if kind is Kind.STEP:
             return Binding(name, kind, source, has_default, wants_result)
         self.has_providers = True
@@ -182,7 +182,7 @@ class Binder:
                     hint="a provider is there before whoever requests it",
                 )
             if member is not None:
-                self.needed[member] = name
+                self.needed[name] = member
                 found[name] = None
         return list(found)
 

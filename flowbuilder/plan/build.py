@@ -92,16 +92,16 @@ class _Builder:
         self._known = known
         self._options = options
         self._checks = Checks(options.executors, known.annotations)
-        self._planned: dict[Member, PlannedStep | PlannedProvider] = {}
+        self._planned: dict[str, PlannedStep | PlannedProvider] = {}
         self._steps: list[PlannedStep] = []
         self._providers: dict[str, PlannedProvider] = {}
         self._waited_for: dict[Home, set[str]] = {}
 
     def plan(self) -> Plan:
         known = self._known
-        for root, name in self._roots():
-            if root not in self._planned:
-                self._visit(root, name)
+        for name, root in self._roots():
+            if name not in self._planned:
+                self._visit(name, root)
         known.overrides.refuse_unused(known.names, known.inputs)
         if not self._steps:
             raise PlanError(
@@ -124,38 +124,38 @@ class _Builder:
 
     def _used(self, member: Member) -> list[str]:
         """Return the names of the definitions whose values a member has."""
-        planned = self._planned[member]
+        planned = self._planned[self._known.names.of(member)]
         each = planned.each if isinstance(planned, PlannedStep) else ()
         return [one.source.removeprefix(member.home.prefix) for one in (*planned.bindings, *each)]
 
-    def _roots(self) -> Iterator[tuple[Member, str]]:
+    def _roots(self) -> Iterator[tuple[str, Member]]:
         body = self._known.homes.root.body
         binder = Binder(self._known, body)
         binder.order(self._workflow.steps)
         yield from binder.needed.items()
         if self._workflow.fn is not None:
-            yield body, self._known.names.of(body)
+            yield self._known.names.of(body), body
 
     # Visiting: depth first without recursion, so that a chain may have any length.
 
-    def _visit(self, root: Member, name: str) -> None:
-        path: dict[Member, None] = {root: None}
-        trail = [self._plan_one(root, name)]
+    def _visit(self, name: str, root: Member) -> None:
+        path = {name: root}
+        trail = [self._plan_one(name, root)]
         while trail:
             planned, waiting = trail[-1]
             if not waiting:
                 trail.pop()
-                self._finish(path.popitem()[0], planned)
+                self._finish(path.popitem()[1], planned)
                 continue
-            below, name = waiting.pop()
-            if below in path:
-                raise _circle([*path][[*path].index(below) :])
-            if below not in self._planned:
-                path[below] = None
-                trail.append(self._plan_one(below, name))
+            name, below = waiting.pop()
+            if name in path:
+                raise _circle([*path.values()][[*path].index(name) :])
+            if name not in self._planned:
+                path[name] = below
+                trail.append(self._plan_one(name, below))
 
     def _finish(self, member: Member, planned: PlannedStep | PlannedProvider) -> None:
-        self._planned[member] = planned
+        self._planned[planned.name] = planned
         if isinstance(planned, PlannedProvider):
             self._providers[planned.name] = planned
             return
@@ -170,7 +170,7 @@ class _Builder:
 
     # Planning one definition.
 
-    def _plan_one(self, member: Member, name: str) -> tuple[PlannedStep | PlannedProvider, list[tuple[Member, str]]]:
+    def _plan_one(self, name: str, member: Member) -> tuple[PlannedStep | PlannedProvider, list[tuple[str, Member]]]:
         """Plan one member; return it with those it waits for that are not done, the first one last."""
         binder, definition = Binder(self._known, member), member.definition
         if self._checks.is_passed_by(definition):

@@ -84,7 +84,7 @@ class Checks:
     def steps(self, steps: Iterable[PlannedStep], inputs: Mapping[str, PlannedInput]) -> None:
         """Refuse edges whose two annotations plainly contradict each other, and sources of uneven length."""
         by_name = {step.name: step for step in steps}
-        for step in by_name.values():
+        for step in steps:
             wanted = self._annotations.notes(step.definition.fn).of
             for parameter, kind, source, _, wants_result, _ in step.bindings if wanted else ():
                 if kind is Kind.STEP and not wants_result and parameter in wanted:
