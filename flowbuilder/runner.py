@@ -17,7 +17,7 @@ from flowbuilder.declare.config import ParallelConfig, checked_config
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import Registry, registry as default_registry
 from flowbuilder.durable.keeping import NO_ORIGIN, Keeping, params_of
-from flowbuilder.durable.resuming import ResumeWords
+from flowbuilder.durable.resumption import ResumeWords
 from flowbuilder.engine.execute import Stop, execute
 from flowbuilder.engine.journal import Journal
 from flowbuilder.engine.lanes.base import LaneFactory

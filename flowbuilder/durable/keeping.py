@@ -12,7 +12,8 @@ import pluggy
 from flowbuilder.durable.inputs import kept_inputs, refuse_other_inputs, shown_inputs
 from flowbuilder.durable.journal import StoreJournal
 from flowbuilder.durable.opening import Durability, open_store
-from flowbuilder.durable.resuming import ResumeWords, Resumption, look_back
+from flowbuilder.durable.resuming import look_back
+from flowbuilder.durable.resumption import ResumeWords, Resumption
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.errors import NothingToDoError, RunRefusedError, StoreError, UnknownNameError
 from flowbuilder.plan.plan import Plan

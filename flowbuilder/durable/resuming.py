@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from flowbuilder.durable.prints import code_of, wiring_of
+from flowbuilder.durable.resumption import NAMED, ResumeWords, Resumption, counted
 from flowbuilder.engine.kept import Kept
 from flowbuilder.errors import RunRefusedError, UnknownNameError, listed, shown
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
@@ -16,52 +16,6 @@ from flowbuilder.store.rows import NOT_STORED, SUCCESS, AttemptRow, Encoded, Run
 from flowbuilder.store.values import decode
 
 MOST_DEATHS = 5
-NAMED = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeWords:
-    """What a user asked for: steps to ``rerun``, the lost ones too, changes of the wiring accepted."""
-
-    rerun: tuple[str, ...] = ()
-    rerun_lost: bool = False
-    accept_changes: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumption:
-    """How a run goes on.
-
-    ``kept`` is for the engine; ``forgotten`` are successes that are dropped, ``begun`` attempts of which
-    only the dead process's note is left. ``again`` says of each step that runs why, ``changed`` names
-    those that are kept although their code has changed; ``deaths`` counts processes that died in a
-    row at ``died_at``.
-    """
-
-    kept: Kept
-    forgotten: tuple[Unit, ...] = ()
-    begun: tuple[AttemptRow, ...] = ()
-    again: Mapping[str, str] = field(default_factory=dict)
-    changed: tuple[str, ...] = ()
-    deaths: int = 0
-    died_at: str = ""
-
-    def lines(self) -> Iterator[str]:
-        """Yield in words what is kept, and what runs and why."""
-        steps = [name for name in self.kept.results if not name.endswith("]")]
-        items = len(self.kept.results) - len(steps)
-        parts = [_counted(len(steps), "step")] if steps or not items else []
-        parts += [_counted(items, "item")] if items else []
-        yield f"kept: {' and '.join(parts)}" + (f" ({listed(steps, NAMED)})" if steps else "")
-        if self.changed:
-            yield f"kept although changed since: {listed(self.changed, NAMED)}; --rerun NAME runs one again"
-        reasons: dict[str, list[str]] = {}
-        for name, reason in self.again.items():
-            reasons.setdefault(reason, []).append(name)
-        for reason, names in reasons.items():
-            yield f"runs: {listed(names, NAMED)}: {reason}"
-        if not reasons:
-            yield "nothing is left to run"
 
 
 def look_back(store: Store, row: RunRow, plan: Plan, words: ResumeWords) -> Resumption:
@@ -196,7 +150,7 @@ class _LookBack:
         whole = self._ended.get(Unit(step.name))
         if left or whole is None or whole.status != SUCCESS:
             kept = sum(f"{step.name}[{unit.item}]" in self._results for unit in dict.fromkeys(units))
-            self._again[step.name] = f"all but {_counted(kept, 'item')}" if kept else self._reason(Unit(step.name))
+            self._again[step.name] = f"all but {counted(kept, 'item')}" if kept else self._reason(Unit(step.name))
 
     def _kept_result(self, unit: Unit) -> str | None:
         """Keep the result of a step or item; return why not where it cannot be."""
@@ -289,10 +243,6 @@ def _failures(attempts: Sequence[AttemptRow], *, has_ended: bool) -> int:
         elif one.status in (Status.FAILED, Status.TIMED_OUT):
             count += 1
     return 0 if has_ended else count
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _result(row: UnitRow, value: Any) -> StepResult[Any]:

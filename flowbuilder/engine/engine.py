@@ -18,7 +18,7 @@ from flowbuilder.engine.adaptive import MOST, Adaptive
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.holders import Holders
-from flowbuilder.engine.journal import Journal, Teller
+from flowbuilder.engine.journal import Journal, Teller, is_written_first
 from flowbuilder.engine.lanes.base import Lane, LaneFactory
 from flowbuilder.engine.limits import pool_of
 from flowbuilder.engine.napping_lock import NappingLock
@@ -206,7 +206,7 @@ class Engine:
         while (taken := self.admission.take(lane)) is not None:
             share, unit = taken
             attempt: Attempt = share.owner.start(unit, lane)
-            if self.journal is not None and _is_written_first(attempt):
+            if self.journal is not None and is_written_first(attempt):
                 self.journal.begin(attempt)
                 continue
             if not attempt.step.providers or share.owner.stand(attempt):
@@ -302,8 +302,3 @@ class Engine:
             for due in self.timers.pop_due(time.monotonic()):
                 due()
         self.wake_lanes()
-
-
-def _is_written_first(attempt: Attempt) -> bool:
-    """Return whether an attempt may begin only when its start is written: nobody would repeat it otherwise."""
-    return attempt.phase == "body" and not getattr(attempt.step.definition, "idempotent", True)

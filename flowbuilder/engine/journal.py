@@ -69,3 +69,8 @@ class Journal(Teller, Protocol):
 
     def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
         """Write that some steps and items no longer count, then call ``then``, on any thread."""
+
+
+def is_written_first(attempt: Attempt) -> bool:
+    """Return whether an attempt may begin only when its start is written: nobody would repeat it otherwise."""
+    return attempt.phase == "body" and not getattr(attempt.step.definition, "idempotent", True)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flowbuilder import Context, FlowBuilder, ParallelConfig, RunResult, Status, Until, run
-from flowbuilder.durable.resuming import ResumeWords, look_back
+from flowbuilder.durable.resuming import look_back
+from flowbuilder.durable.resumption import ResumeWords
 from flowbuilder.errors import RunRefusedError, StepLostError, UnknownNameError
 from flowbuilder.runner import Backend
 from flowbuilder.store.memory import MemoryStore

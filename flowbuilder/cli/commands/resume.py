@@ -20,7 +20,7 @@ from flowbuilder.cli.values import Values
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import registry
 from flowbuilder.durable.keeping import Keeping, params_of
-from flowbuilder.durable.resuming import ResumeWords
+from flowbuilder.durable.resumption import ResumeWords
 from flowbuilder.errors import CollectError, RunRefusedError, shown, shown_value
 from flowbuilder.store.rows import RunRow
 

@@ -1,0 +1,62 @@
+"""Resumption: how a run goes on, as data and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from flowbuilder.engine.kept import Kept
+from flowbuilder.errors import listed
+from flowbuilder.store.rows import AttemptRow, Unit
+
+NAMED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeWords:
+    """What a user asked for: steps to ``rerun``, the lost ones too, changes of the wiring accepted."""
+
+    rerun: tuple[str, ...] = ()
+    rerun_lost: bool = False
+    accept_changes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """How a run goes on.
+
+    ``kept`` is for the engine; ``forgotten`` are successes that are dropped, ``begun`` attempts of which
+    only the dead process's note is left. ``again`` says of each step that runs why, ``changed`` names
+    those that are kept although their code has changed; ``deaths`` counts processes that died in a
+    row at ``died_at``.
+    """
+
+    kept: Kept
+    forgotten: tuple[Unit, ...] = ()
+    begun: tuple[AttemptRow, ...] = ()
+    again: Mapping[str, str] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
+    deaths: int = 0
+    died_at: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """Yield in words what is kept, and what runs and why."""
+        steps = [name for name in self.kept.results if not name.endswith("]")]
+        items = len(self.kept.results) - len(steps)
+        parts = [counted(len(steps), "step")] if steps or not items else []
+        parts += [counted(items, "item")] if items else []
+        yield f"kept: {' and '.join(parts)}" + (f" ({listed(steps, NAMED)})" if steps else "")
+        if self.changed:
+            yield f"kept although changed since: {listed(self.changed, NAMED)}; --rerun NAME runs one again"
+        reasons: dict[str, list[str]] = {}
+        for name, reason in self.again.items():
+            reasons.setdefault(reason, []).append(name)
+        for reason, names in reasons.items():
+            yield f"runs: {listed(names, NAMED)}: {reason}"
+        if not reasons:
+            yield "nothing is left to run"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 item" or "2,134 items"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
