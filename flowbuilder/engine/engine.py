@@ -71,6 +71,8 @@ class Engine:
         self.relay = Relay(host, self._drained)
         self.teller: Teller = journal or self.relay
         self.journal = journal
+        # Where nobody is told, nobody can be behind.
+        self._is_told = journal is not None or self.relay.is_heard
         # As pluggy calls them: the last registered first, which is the outermost.
         self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()[::-1]
         self.timers = Timers()
@@ -201,7 +203,7 @@ class Engine:
     def _next(self, lane: int) -> Attempt | None:
         if self.prepared[lane] and (prepared := self._next_prepared(lane)) is not None:
             return prepared
-        if self._is_behind:
+        if self._is_told and self._is_behind:
             return None
         while (taken := self.admission.take(lane)) is not None:
             share, unit = taken

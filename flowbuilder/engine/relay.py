@@ -58,6 +58,11 @@ class Relay:
         return bool(self._listeners[name])
 
     @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens at all."""
+        return any(self._listeners.values())
+
+    @property
     def is_behind(self) -> bool:
         """Whether so much waits to be told that no new step should start; ``on_drained`` follows."""
         if self._queue.qsize() <= BACKLOG:
@@ -68,7 +73,7 @@ class Relay:
 
     def start(self) -> None:
         """Start the hook thread, where anybody listens at all."""
-        if any(self._listeners.values()):
+        if self.is_heard:
             self._thread = threading.Thread(target=self._serve, name="flowbuilder-hooks", daemon=True)
             self._thread.start()
 

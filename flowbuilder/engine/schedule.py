@@ -348,14 +348,15 @@ class Schedule:
     def _tell_below(self, unit: int, state: int, cause: int, ends: list[End]) -> None:
         """Tell the units that wait for one how it ended; those that this ends as well are added to ``ends``."""
         states, waits_for = self._state, self._waits_for
+        stops, passes = state in _STOPPING, state == PASSED
         for coded in self._below(unit):
             below, edge = coded >> 2, coded & 3
             if states[below] != PENDING or (edge == ITEMS and unit in self.items):
                 continue
-            if state in _STOPPING and edge != ANY:
+            if stops and edge != ANY:
                 ends.append((below, SKIPPED, cause))
                 continue
-            if state == PASSED and edge != SOFT and edge != ANY:
+            if passes and edge != SOFT and edge != ANY:
                 # Decided when all above it is known: a failure among that would weigh more.
                 self._passing.setdefault(below, cause)
             waits_for[below] -= 1

@@ -38,13 +38,11 @@ class Values:
         values, index = self._records.values, self._index
         found: dict[str, Any] = {}
         for binding in bindings:
-            # Most are of this kind.
-            if binding.kind is STEP and not binding.wants_result:
-                value = values[index[binding.source]]
-            else:
-                value = self._value_of(binding, attempt)
+            parameter, kind, source, _, wants_result, _ = binding
+            is_value = kind is STEP and not wants_result  # as most are
+            value = values[index[source]] if is_value else self._value_of(binding, attempt)
             if value is not MISSING:
-                found[binding.parameter] = value
+                found[parameter] = value
         return found
 
     def _value_of(self, binding: Binding, attempt: Attempt) -> Any:
