@@ -15,7 +15,7 @@ from flowbuilder.engine.lanes.base import Source
 from flowbuilder.engine.wakeup import cancelling
 
 AT_ONCE = 1_000
-TURNS = 100
+TURN = 0.002  # seconds for which a worker goes on without letting others have the loop
 
 
 class LoopLane:
@@ -91,7 +91,7 @@ class LoopLane:
 
     async def _take_turns(self, attempt: Attempt, scope: anyio.CancelScope) -> bool:
         """Execute one attempt after another; return whether the last was left behind."""
-        turns, cancelled_by_itself = 0, cancelling()
+        since, cancelled_by_itself = attempt.started, cancelling()
         while True:
             rest = attempt.begin() if attempt.deadline is None else self._limited(attempt)
             is_fresh = rest is None or await self._finish(attempt, rest, scope)
@@ -100,10 +100,10 @@ class LoopLane:
                 with suppress(anyio.get_cancelled_exc_class()):
                     # A body cancelled its own loop task: what is still to be thrown is thrown here, and harms nobody.
                     await anyio.lowlevel.checkpoint()
-            turns += 1
-            if is_fresh and turns % TURNS == 0:
+            if is_fresh and attempt.started - since >= TURN:
                 # Before the next attempt is taken: nobody could cancel one that is in hand meanwhile.
                 await anyio.lowlevel.checkpoint()
+                since = time.monotonic()
             following = self._source.done(attempt, self._number if is_fresh else None)
             if following is None:
                 self._source.look(self._number)
