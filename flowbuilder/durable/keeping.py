@@ -15,7 +15,7 @@ from flowbuilder.durable.opening import Durability, open_store
 from flowbuilder.durable.resuming import look_back
 from flowbuilder.durable.resumption import ResumeWords, Resumption
 from flowbuilder.engine.views import RunInfo
-from flowbuilder.errors import NothingToDoError, RunRefusedError, StoreError, UnknownNameError
+from flowbuilder.errors import NothingToDoError, RunRefusedError, StoreError, UnknownNameError, shown, shown_value
 from flowbuilder.plan.plan import Plan
 from flowbuilder.store.contract import Store
 from flowbuilder.store.rows import RUNNING, SUCCESS, RunQuery, RunRow
@@ -33,6 +33,7 @@ class Origin:
 
 
 NO_ORIGIN = Origin()
+ENDED = (SUCCESS, RUNNING, "skipped")  # or about to: with nothing left to go on with
 
 
 class Keeping:
@@ -112,7 +113,7 @@ class Keeping:
 
     def _last_unfinished(self) -> RunRow | None:
         assert self.store is not None
-        return next((row for row in self.store.runs(RunQuery()) if row.status not in (SUCCESS, RUNNING)), None)
+        return next((row for row in self.store.runs(RunQuery()) if row.status not in ENDED), None)
 
     def origin_of(self, row: RunRow, plan: Plan, words: ResumeWords) -> Origin:
         """Return how a run goes on with a plan of its workflow.
@@ -129,8 +130,22 @@ class Keeping:
 
 
 def params_of(row: RunRow) -> dict[str, Any]:
-    """Return the values that were given for the inputs of a run, but for secrets."""
-    return {name: decode(encoded) for name, encoded in row.params.items()}
+    """Return the values that were given for the inputs of a run, but for secrets.
+
+    Raises:
+        RunRefusedError: when one cannot be read any more.
+    """
+    found: dict[str, Any] = {}
+    for name, encoded in row.params.items():
+        try:
+            found[name] = decode(encoded)
+        except ValueError as error:
+            raise RunRefusedError(
+                f"the value of {shown_value(name)} that the run {row.run_id} began with cannot be read any more",
+                got=shown(error),
+                hint="start a new run",
+            ) from error
+    return found
 
 
 def _new_row(info: RunInfo, origin: Origin) -> RunRow:

@@ -14,7 +14,7 @@ from flowbuilder.durable.resumption import ResumeWords
 from flowbuilder.errors import RunRefusedError, StepLostError, UnknownNameError
 from flowbuilder.runner import Backend
 from flowbuilder.store.memory import MemoryStore
-from flowbuilder.store.rows import AttemptMade, AttemptRow, RunQuery, RunRow, Unit, UnitEnded, UnitRow
+from flowbuilder.store.rows import AttemptMade, AttemptRow, Encoded, RunQuery, RunRow, Unit, UnitEnded, UnitRow
 from flowbuilder.store.values import encode
 from tests.store.samples import write
 
@@ -368,3 +368,21 @@ def test_an_attempt_that_was_only_noted_counts_and_is_written(store: MemoryStore
     result = run(one_step(work, retries=1), store=store, resume="dead", backend=backend)
     assert result.steps["work"].value == 3
     assert [(one.number, one.status) for one in store.attempts("dead")] == [(1, "failed"), (2, ""), (3, "")]
+
+
+def test_an_input_that_cannot_be_read_any_more_is_named(store: MemoryStore) -> None:
+    died(store, "flow", params={"x": Encoded("pickle", b"cgone\nThing\n.")})
+    with pytest.raises(RunRefusedError) as refused:
+        run(one_step(lambda x: x), store=store, resume="dead")
+    assert str(refused.value) == (
+        "the value of 'x' that the run dead began with cannot be read any more\n"
+        "  got: ModuleNotFoundError: No module named 'gone'\n  hint: start a new run"
+    )
+
+
+def test_a_result_that_cannot_be_read_any_more_is_made_again(store: MemoryStore) -> None:
+    unit = Unit("work")
+    row = UnitRow(unit=unit, status="success", attempts=1, value=Encoded("pickle", b"cgone\nThing\n."))
+    died(store, "flow", UnitEnded("dead", row))
+    result = run(one_step(lambda: 1), store=store, resume="dead")
+    assert (result.status, result.value) == (Status.SUCCESS, {"work": 1})
