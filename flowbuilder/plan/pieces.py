@@ -63,6 +63,9 @@ class PlannedStep(NamedTuple):
     def __eq__(self, other: object) -> bool:
         return self is other
 
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
     def __hash__(self) -> int:
         return object.__hash__(self)
 

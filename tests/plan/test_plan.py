@@ -112,3 +112,12 @@ def test_a_plan_is_a_pure_function_of_its_definitions() -> None:
     command = [sys.executable, "-c", code]
     ran = [subprocess.run(command, check=True, capture_output=True, env={"PYTHONHASHSEED": seed}) for seed in "012"]
     assert len({one.stdout for one in ran}) == 1
+
+
+def test_a_planned_step_equals_itself_alone() -> None:
+    workflow = FlowBuilder("flow").step(lambda rows=frozenset({1}): rows, name="copy", needs={"rows": "rows"})
+    built = workflow.step(lambda: 1, name="rows").build()
+    one, other = (Registry().plan(built, overrides={"rows": [1]}).by_name["copy"] for _ in range(2))
+    assert tuple(one) == tuple(other)
+    assert (one == other, one != other, one == one, one != one) == (False, True, True, False)  # identity
+    assert len({one, other, one}) == 2
