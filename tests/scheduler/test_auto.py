@@ -39,21 +39,6 @@ def test_steps_that_only_wait_run_more_at_once(in_loop: InLoop) -> None:
     assert stats.steps_started == 401
 
 
-def test_steps_that_wait_for_one_another_run_fewer_at_once(in_loop: InLoop) -> None:
-    async def main() -> SchedulerStats:
-        lock = anyio.Lock()
-
-        async def queues(n: int) -> None:
-            async with lock:
-                await anyio.sleep(0.001)
-
-        return await served(WorkflowScheduler("auto"), mapped(queues, 700))
-
-    stats = in_loop(main)
-    assert stats.max_concurrency is not None
-    assert stats.max_concurrency < START
-
-
 def test_threads_are_as_many_as_are_found_to_serve(in_loop: InLoop) -> None:
     def waits(n: int) -> None:
         time.sleep(0.005)
