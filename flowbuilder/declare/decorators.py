@@ -177,8 +177,14 @@ def caller() -> FrameType | None:
     return frame
 
 
+@functools.lru_cache(maxsize=64)
+def _place(file: str, line: int) -> Where:
+    """Return one object for all that one line makes, such as the steps of a loop."""
+    return Where(file, line)
+
+
 def _written(fn: Any, kind: str, frame: FrameType | None) -> Written:
-    place = Where(frame.f_code.co_filename, frame.f_lineno) if frame else None
+    place = _place(frame.f_code.co_filename, frame.f_lineno) if frame else None
     if isinstance(fn, type):
         raise DefinitionError(
             f"a class cannot be a {kind}", where=place, got=shown_value(fn), hint="decorate a function"
@@ -197,7 +203,7 @@ def _written(fn: Any, kind: str, frame: FrameType | None) -> Written:
         # A partial is written where it is wrapped, not where the function inside it is.
         scope = frame.f_code.co_qualname if frame.f_code.co_name != "<module>" else ""
         return Written(place, frame.f_globals.get("__name__", ""), scope, read_signature(fn, place))
-    where = Where(code.co_filename, code.co_firstlineno)
+    where = _place(code.co_filename, code.co_firstlineno)
     scope = str(getattr(inner, "__qualname__", "")).rpartition(".")[0].removesuffix(".<locals>")
     return Written(where, str(getattr(inner, "__module__", "")), scope, read_signature(fn, where))
 
