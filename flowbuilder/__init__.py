@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowbuilder.declare.builder import FlowBuilder
+    from flowbuilder.declare.cache import Cache
     from flowbuilder.declare.config import ParallelConfig
     from flowbuilder.declare.definitions import (
         Definition,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from flowbuilder.hookspecs import hookimpl
     from flowbuilder.parallel import ParallelExecutor, ParallelResults, ParallelStep
     from flowbuilder.plan.plan import Plan
-    from flowbuilder.results import RunResult, Section, Status, StepResult
+    from flowbuilder.results import CacheNote, RunResult, Section, Status, StepResult
     from flowbuilder.runner import arun, run
     from flowbuilder.scheduler import WorkflowScheduler
     from flowbuilder.settings import Settings
@@ -48,6 +49,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Activity",
     "Attempt",
+    "Cache",
+    "CacheNote",
     "Call",
     "Context",
     "Definition",
@@ -97,6 +100,7 @@ __all__ = [
 
 _NAMES = {
     "flowbuilder.declare.builder": "FlowBuilder",
+    "flowbuilder.declare.cache": "Cache",
     "flowbuilder.declare.config": "ParallelConfig",
     "flowbuilder.declare.definitions": "Definition ProviderDefinition StepDefinition WorkflowDefinition",
     "flowbuilder.declare.retry": "Retry",
@@ -113,7 +117,7 @@ _NAMES = {
     "flowbuilder.hookspecs": "hookimpl",
     "flowbuilder.parallel": "ParallelExecutor ParallelResults ParallelStep",
     "flowbuilder.plan.plan": "Plan",
-    "flowbuilder.results": "RunResult Section Status StepResult",
+    "flowbuilder.results": "CacheNote RunResult Section Status StepResult",
     "flowbuilder.runner": "arun run",
     "flowbuilder.handle": "Handle",
     "flowbuilder.scheduler": "WorkflowScheduler",

@@ -40,6 +40,14 @@ class Section:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class CacheNote:
+    """Whether a result came from the cache; ``reason`` says from which run, or why it did not."""
+
+    is_hit: bool
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class StepResult(Generic[T]):
     """How one step, or one item of a mapped step, ended.
@@ -49,7 +57,7 @@ class StepResult(Generic[T]):
     any other step. ``error`` is kept also by a success that ``on_error`` rescued. ``rounds`` counts those
     of a step with ``until``, and is 0 for any other.
     ``undone`` says of a success that it no longer counts, since it, or what it came from, was undone; ``reason`` says
-    which.
+    which. ``cache`` says of a step with ``cache=`` what was found, and is None for any other.
     """
 
     name: str
@@ -64,6 +72,7 @@ class StepResult(Generic[T]):
     sections: tuple[Section, ...] = ()
     rounds: int = 0
     undone: bool = False
+    cache: CacheNote | None = None
 
     @property
     def value(self) -> T:
@@ -95,6 +104,7 @@ class StepResult(Generic[T]):
             "started_at": self.started_at,
             "duration": self.duration,
             "reason": self.reason or None,
+            "cache": None if self.cache is None else {"hit": self.cache.is_hit, "reason": self.cache.reason},
             "value": _jsonable(self.raw_value) if self.status is Status.SUCCESS and self.items is None else None,
             "error": error_dict(self.error),
             "sections": [{"title": part.title, "text": part.text} for part in self.sections],

@@ -46,6 +46,7 @@ class RunWords(TypedDict, total=False):
     seed: int
     store: Any
     resume: str | None
+    cache: bool
 
 
 class SyncRunWords(RunWords, total=False):
@@ -78,6 +79,7 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
             looked up (the default one if left out); ``seed`` is of what is random in a run, the
             jitter of retries; ``store`` keeps what happens, the path of a file or a ``Store``;
             ``resume`` is the id of a run in it that goes on: what succeeded is not done again;
+            ``cache`` False takes nothing from the cache, though what runs is kept in it;
             ``backend`` is the event loop's library, "asyncio" or "trio".
 
     Raises:
@@ -91,7 +93,7 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
     refuse_running_loop("run", "flowbuilder.arun")
     backend = checked_backend(words.pop("backend", "asyncio"))
     host = make_host(plugins=words.get("plugins"), entry_points=False)
-    with Keeping(words.get("store"), host) as keeping:
+    with Keeping(words.get("store"), host, cache=words.get("cache", True)) as keeping:
         info = _entered(workflow, words, host, keeping)
         result, interrupted = _run_through(info, host, backend, keeping.journal)
     if interrupted:
@@ -115,7 +117,7 @@ async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
     refuse_unknown("arun", words, RunWords)
     host = make_host(plugins=words.get("plugins"), entry_points=False)
-    with Keeping(words.get("store"), host) as keeping:
+    with Keeping(words.get("store"), host, cache=words.get("cache", True)) as keeping:
         info = _entered(workflow, words, host, keeping)
         return await execute(info, host, factories(host), None, keeping.journal)
 

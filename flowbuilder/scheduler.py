@@ -84,6 +84,7 @@ class WorkflowScheduler:
         max_failures: so many failed steps, over all runs, stop them all.
         store: keeps what happens in every run, the path of a file or a ``Store``; None for nowhere.
         durability: "full" keeps what was told through a loss of power, "normal" through the death of the process.
+        cache: False takes nothing from the cache, though what runs is kept in it.
         backend: the event loop's library where it has a thread of its own.
     """
 
@@ -97,6 +98,7 @@ class WorkflowScheduler:
         max_failures: int | None = None,
         store: Any = None,
         durability: Durability = "full",
+        cache: bool = True,
         backend: Backend = "asyncio",
     ) -> None:
         self._host = (
@@ -111,6 +113,7 @@ class WorkflowScheduler:
         )
         self._backend = checked_backend(backend)
         self._kept_in = (store, durability)
+        self._reads_cache = cache
         self._keeping: Keeping
         self._driver: Driver | None = None
         self._group: TaskGroup
@@ -128,7 +131,7 @@ class WorkflowScheduler:
     async def __aenter__(self) -> Self:
         self._refuse_again()
         store, durability = self._kept_in
-        self._keeping = Keeping(store, self._host, durability)
+        self._keeping = Keeping(store, self._host, durability, cache=self._reads_cache)
         self._driver = Driver(self._host, self._factories, self._limits, self._keeping.journal)
         self._loop_thread = threading.get_ident()
         self._started = time.monotonic()

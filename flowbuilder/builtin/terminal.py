@@ -169,7 +169,7 @@ class Report:
         """Show a success."""
         self._rows.step_ended(run, step, failed=False)
         if self._is_verbose or self._wants_line(step):
-            self._tell(run, step, "success", result.duration, _remarks(result))
+            self._tell(run, step, "success", result.duration, _remarks(result, self._is_verbose))
 
     @hookimpl
     def flowbuilder_step_error(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
@@ -264,13 +264,17 @@ def _named(name: str, plugin: object) -> str:
     return f"{type(plugin).__name__ if name.isdecimal() else name} {version}".rstrip()
 
 
-def _remarks(result: StepResult[Any]) -> str:
+def _remarks(result: StepResult[Any], is_verbose: bool) -> str:
     """Return what is remarkable about a success."""
     parts = [counted(len(result.items), "item")] if result.items is not None else []
     if result.rounds:
         parts.append(counted(result.rounds, "round"))
     elif result.attempts > 1:
         parts.append(f"attempt {result.attempts}")
+    if result.cache is not None and result.cache.is_hit:
+        parts.append(f"from cache: {result.cache.reason}" if is_verbose else "from cache")
+    elif result.cache is not None and is_verbose:
+        parts.append(f"not from cache: {result.cache.reason}")
     if result.error is not None:
         parts.append(f"rescued from {reason_of(result.error)}")
     return ", ".join(parts)

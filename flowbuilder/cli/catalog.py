@@ -17,6 +17,7 @@ COMMANDS = {
     "runs": "List the runs that were kept.",
     "show": "Show one run: its steps, errors and output.",
     "purge": "Forget runs.",
+    "cache": "List or forget the stored results of steps.",
     "doctor": "Check the run store.",
     "plugins": "List plugins and their hooks.",
 }

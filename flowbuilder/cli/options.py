@@ -113,6 +113,7 @@ def keeping() -> list[click.Parameter]:
     """Return how the commands that run keep what they do."""
     return [
         store_option(),
+        click.Option(["--no-cache"], is_flag=True, help="Take nothing from the cache; what runs is kept in it anew."),
         click.Option(["--no-store"], is_flag=True, help="Keep no history; such a run cannot be resumed."),
         click.Option(
             ["--durability"],

@@ -31,6 +31,7 @@ def make_scheduler(plans: Sequence[Plan], work: Session, store: Store | None = N
         plugins=work.settings.plugins,
         max_failures=_most_failures(work),
         store=store,
+        cache=not work.settings.options["no_cache"],
     )
 
 

@@ -24,6 +24,7 @@ from flowbuilder.declare.words import (
     ProviderWords,
     StepWords,
     WorkflowWords,
+    checked_cache,
     checked_each,
     checked_executor,
     checked_function,
@@ -87,6 +88,7 @@ def make_step(fn: Callable[..., Any], frame: FrameType | None = None, **words: U
         resources=checked_amounts("resources=", words.get("resources"), where) or NOTHING,
         on_error=checked_on_error(words.get("on_error", "fail"), where),
         undo=checked_function("undo=", words.get("undo"), where),
+        cache=checked_cache(words, signature, where),
         idempotent=checked_idempotent(words.get("idempotent", True), where),
         tags=checked_tags(words.get("tags", ()), where),
     )

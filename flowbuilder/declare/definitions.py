@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from flowbuilder.declare.cache import Cache
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.retry import NO_RETRY, Retry
 from flowbuilder.declare.signature import Parameter, unwrapped
@@ -55,6 +56,7 @@ class StepDefinition(Definition):
     resources: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     on_error: str | Callable[..., Any] = "fail"
     undo: Callable[..., Any] | None = None
+    cache: Cache | None = None
     idempotent: bool = True
     tags: tuple[str, ...] = ()
 

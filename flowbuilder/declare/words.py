@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
+from flowbuilder.declare.cache import Cache
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, definition_of
 from flowbuilder.declare.retry import NO_RETRY, Retry
@@ -16,6 +17,10 @@ from flowbuilder.declare.validate import checked_retries, checked_timeout
 from flowbuilder.errors import DefinitionError, Where, did_you_mean, listed, shown_value
 
 LOWEST, HIGHEST = -1000, 1000
+CONTRADICTIONS = {
+    "until": "a step that is repeated waits for something to change, and a stored result would not",
+    "undo": "a stored result does nothing again, so there would be nothing to undo",
+}
 
 
 class StepWords(TypedDict, total=False):
@@ -33,6 +38,7 @@ class StepWords(TypedDict, total=False):
     resources: Mapping[str, int] | None
     on_error: Literal["fail", "continue"] | Callable[..., Any]
     undo: Callable[..., Any] | None
+    cache: bool | Callable[..., Any] | Cache
     idempotent: bool
     tags: Iterable[str]
 
@@ -193,6 +199,50 @@ def checked_until(until: Any, where: Where) -> Until | None:
         )
     checked_function("until=", until.predicate, where)
     return until
+
+
+def checked_cache(words: StepWords, signature: Signature, where: Where) -> Cache | None:
+    """Return ``cache=``: None for False, and a key function as a ``Cache``."""
+    cache: Any = words.get("cache", False)
+    if cache is False:
+        return None
+    for word in ("until", "undo"):
+        if words.get(word) is not None:
+            raise DefinitionError(
+                f"cache= and {word}= contradict each other",
+                where=where,
+                hint=CONTRADICTIONS[word],
+            )
+    if callable(cache) and not isinstance(cache, type):
+        cache = Cache(cache)
+    elif cache is True:
+        cache = Cache()
+    if not isinstance(cache, Cache):
+        raise DefinitionError(
+            "cache= is unknown",
+            where=where,
+            got=shown_value(cache),
+            allowed="True, False, a key function, or Cache(key=…, version=…, expires=…)",
+        )
+    if cache.key is not None:
+        _check_key(cache.key, signature, where)
+    return cache
+
+
+def _check_key(key: Callable[..., Any], signature: Signature, where: Where) -> None:
+    checked_function("cache=", key, where)
+    own = read_signature(key, where)
+    if own.is_async:
+        raise DefinitionError("the key function of cache= cannot be async", where=where, got=shown_value(key))
+    names = [parameter.name for parameter in signature.parameters]
+    for parameter in own.parameters:
+        if parameter.name not in names:
+            raise DefinitionError(
+                f"the key function of cache= takes {parameter.name!r}, which is no parameter of the step",
+                where=where,
+                allowed=listed(names) or "the step has no parameters",
+                hint=did_you_mean(parameter.name, names),
+            )
 
 
 def checked_retry(retries: Any, where: Where) -> Retry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowbuilder.durable.failures import failure_data
@@ -21,6 +22,7 @@ from flowbuilder.store.rows import (
     UNDONE,
     AttemptMade,
     AttemptRow,
+    CacheKept,
     Encoded,
     Entry,
     RunBegan,
@@ -134,7 +136,8 @@ class Entries:
         if attempt.wants_more and attempt.status is Status.SUCCESS:
             return (AttemptMade(run_id, self._made(attempt, unit, "repeated")),)
         if attempt.status is Status.SUCCESS:
-            return (UnitEnded(run_id, self._success(attempt, unit, self._value(attempt))),)
+            ended = UnitEnded(run_id, self._success(attempt, unit, self._value(attempt)))
+            return (ended, *self._cached(attempt, ended.row))
         if attempt.status not in (Status.FAILED, Status.TIMED_OUT):
             return ()
         failed = AttemptMade(run_id, self._made(attempt, unit, str(attempt.status)))
@@ -142,6 +145,13 @@ class Entries:
             return (failed,)
         # It goes on with None; should the run be stopping, it is written anew as failed.
         return failed, UnitEnded(run_id, self._success(attempt, unit, encode(None)))
+
+    def _cached(self, attempt: Attempt, row: UnitRow) -> Sequence[Entry]:
+        """Return what of a success stands for later runs, too."""
+        kept = attempt.look.kept if attempt.look is not None else None
+        if kept is None or attempt.phase != "body" or row.value == NOT_STORED:
+            return ()
+        return (CacheKept(replace(kept, value=row.value, made_at=time.time(), duration=row.duration or 0.0)),)
 
     def _made(self, attempt: Attempt, unit: Unit, status: str) -> AttemptRow:
         return AttemptRow(

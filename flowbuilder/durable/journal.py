@@ -5,18 +5,23 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbuilder.durable.entries import Entries, unit_of
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.cached import Look
 from flowbuilder.engine.journal import Recorded
 from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo
+from flowbuilder.plan.plan import Plan, PlannedStep
 from flowbuilder.results import StepResult
 from flowbuilder.store.contract import Claim, Store
 from flowbuilder.store.rows import AttemptRow, Entry, RunRow, Unit
+
+if TYPE_CHECKING:
+    from flowbuilder.durable.caching import Caching
 
 BACKLOG = 5_000
 WRITTEN = frozenset(
@@ -31,10 +36,12 @@ class StoreJournal:
     ``failure`` is what the store failed with.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, reads_cache: bool = True) -> None:
         self.failure: Exception | None = None
         self._store = store
         self._entries = Entries(lambda run_id, text: self._note(run_id, text))
+        self._caching: Caching | None = None
+        self._reads_cache = reads_cache
         self._claims: dict[str, Claim] = {}
         self._given = itertools.count(1)
         self._last = 0
@@ -64,6 +71,19 @@ class StoreJournal:
         for claim in self._claims.values():
             claim.release()
         self._claims.clear()
+
+    def prepare_cache(self, plan: Plan) -> None:
+        """Make ready to look for the results of a plan's steps, where any of them has ``cache=``."""
+        if plan.shape.cached:
+            from flowbuilder.durable.caching import Caching  # which few need
+
+            self._caching = self._caching or Caching(self._store, reads=self._reads_cache)
+            self._caching.prepare(plan)
+
+    def look_up(self, run: RunInfo, step: PlannedStep, arguments: Mapping[str, Any]) -> Look:
+        """Look for the result of a step in earlier runs."""
+        assert self._caching is not None
+        return self._caching.look_up(run, step, arguments)
 
     # What the engine says.
 

@@ -39,16 +39,19 @@ ENDED = (SUCCESS, RUNNING, "skipped")  # or about to: with nothing left to go on
 class Keeping:
     """Keeps the runs of one engine in a store, and nothing where ``store`` is None.
 
-    ``journal`` is what the engine writes into. Leaving the block raises what the store has failed with.
+    ``journal`` is what the engine writes into. With ``cache`` False it takes nothing from earlier runs.
+    Leaving the block raises what the store has failed with.
     """
 
-    def __init__(self, store: Any, host: pluggy.PluginManager, durability: Durability = "full") -> None:
+    def __init__(
+        self, store: Any, host: pluggy.PluginManager, durability: Durability = "full", *, cache: bool = True
+    ) -> None:
         self.store: Store | None = None
         self.journal: StoreJournal | None = None
         self._closes = False
         if store is not None:
             self.store, self._closes = open_store(store, host, durability)
-            self.journal = StoreJournal(self.store)
+            self.journal = StoreJournal(self.store, reads_cache=cache)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +83,7 @@ class Keeping:
         """
         if self.journal is None:
             return info
+        self.journal.prepare_cache(info.plan)
         row, resumption = origin.row, origin.resumption
         if row is not None and resumption is not None:
             info = replace(info, run_id=row.run_id, seed=row.seed, kept=resumption.kept)

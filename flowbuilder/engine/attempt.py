@@ -12,6 +12,7 @@ from flowbuilder.declare.retry import NO_RETRY
 from flowbuilder.declare.signature import default_of
 from flowbuilder.declare.switch import Unwanted
 from flowbuilder.declare.until import Until
+from flowbuilder.engine.cached import Look, Recall
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, current
 from flowbuilder.engine.rest import Rest
@@ -92,6 +93,8 @@ class Attempt:
     overdue = False
     remark = "overran and its thread still runs"  # of one that is overdue
     phase = "body"
+    recall: Recall | None = None  # only of a step with ``cache``
+    look: Look | None = None
     _info: StepInfo | None = None
     _rest: Rest | None = None
 
@@ -303,6 +306,8 @@ class Attempt:
         step = self.step
         fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # a planned step has a function
         kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
+        if self.recall is not None and self._is_known(self.recall, kwargs):
+            return self.look.value  # type: ignore[union-attr]  # just set
         if not self.source.wrappers:
             return invoke(self, fn, kwargs) if invoke else fn(**kwargs)
         return self._wrappers(kwargs).around(lambda: invoke(self, fn, kwargs) if invoke else fn(**kwargs))
@@ -316,9 +321,16 @@ class Attempt:
         step = self.step
         fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # as above
         kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
+        if self.recall is not None and self._is_known(self.recall, kwargs):
+            return _returned(self.look.value)  # type: ignore[union-attr]  # just set
         if not self.source.wrappers:
             return fn(**kwargs)  # type: ignore[no-any-return]  # an async body
         return self._wrappers(kwargs).around_async(lambda: fn(**kwargs))
+
+    def _is_known(self, recall: Recall, kwargs: Mapping[str, Any]) -> bool:
+        """Look whether an earlier run has the result, so that the body need not be called."""
+        self.look = recall.look_up(self.source.info, self.step, kwargs)
+        return self.look.note.is_hit
 
     def _wrappers(self, kwargs: Mapping[str, Any]) -> Wrappers:
         self.call = Call(kwargs, self.number, self.earlier)
@@ -331,6 +343,10 @@ class Attempt:
         fn: Any = self.step.definition.fn
         left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
         return found | {name: default_of(fn, name) for name in left_out}
+
+
+async def _returned(value: Any) -> Any:
+    return value
 
 
 async def _awaited(value: Any) -> Any:

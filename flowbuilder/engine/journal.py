@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.cached import Recall
 from flowbuilder.engine.relay import Facts, Relay
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import StepResult
@@ -42,7 +43,7 @@ class Recorded(Protocol):
         """Wake every lane that could start something."""
 
 
-class Journal(Teller, Protocol):
+class Journal(Teller, Recall, Protocol):
     """Writes down what happens in the runs of one engine; a plain ``tell`` is passed on when it stands."""
 
     @property

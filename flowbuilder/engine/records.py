@@ -14,7 +14,7 @@ from flowbuilder.engine.attempt import MISSING, Attempt
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.plan import PlannedStep
-from flowbuilder.results import FAILURES, Section, Status, StepResult
+from flowbuilder.results import FAILURES, CacheNote, Section, Status, StepResult
 
 
 class Ended(NamedTuple):
@@ -26,6 +26,7 @@ class Ended(NamedTuple):
     reason: str = ""
     sections: tuple[Section, ...] = ()
     rounds: int = 0
+    cache: CacheNote | None = None
 
 
 PLAIN = Ended(Status.SUCCESS, attempts=1)  # what most units come to: they have no row of their own
@@ -105,6 +106,7 @@ class Records:
             None if items is None else tuple(map(self.as_ended, items)),
             ended.sections,
             ended.rounds,
+            cache=ended.cache,
         )
 
     def others(self) -> Iterator[tuple[int, Status]]:
@@ -138,7 +140,8 @@ class Records:
         status = Status.SUCCESS if rescued else attempt.status or Status.FAILED
         self.values[unit] = attempt.value if status is Status.SUCCESS else MISSING
         is_first = attempt.number == 1 and attempt.until is None and unit not in self._earlier
-        if is_first and attempt.status is Status.SUCCESS and not (attempt.call and attempt.sections):
+        is_plain = not ((attempt.call and attempt.sections) or attempt.look)
+        if is_first and attempt.status is Status.SUCCESS and is_plain:
             # As most do: there is nothing more to say of it.
             self._started[unit] = attempt.started
             self._lasted[unit] = time.monotonic() - attempt.started
@@ -158,7 +161,8 @@ class Records:
             elif attempt.phase == "rescue" and error is not None and error is not earlier.error:
                 error.__context__ = error.__context__ or earlier.error
         rounds = attempt.round if attempt.until is not None else 0
-        return Ended(status, error, attempt.number, "", sections, rounds)
+        note = attempt.look.note if attempt.look is not None else None
+        return Ended(status, error, attempt.number, "", sections, rounds, cache=note)
 
     def _time(self, unit: int, started: float) -> None:
         self._started[unit] = started

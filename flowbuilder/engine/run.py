@@ -84,6 +84,8 @@ class Run:
             attempt.is_conditional, attempt.has_begun = True, False
         else:
             self._tell_start(attempt)
+        if step in shape.cached:
+            attempt.recall = self.state.shared.journal
         if step in shape.repeated:
             self._count_round(attempt)
         timeout = shape.timeouts.get(step, self.info.config.step_timeout)

@@ -26,6 +26,8 @@ from flowbuilder.plan.plan import PlannedStep
 if TYPE_CHECKING:
     from random import Random
 
+NO_CACHE = "cache= does nothing in this run, which is not kept in a store"
+
 
 class LaneFacts(NamedTuple):
     """What runs know of a lane: its executor's name, and whether it ends attempts at their deadline."""
@@ -114,7 +116,7 @@ class RunState:
         self.current: dict[int, Attempt] = {}
         self.overdue: dict[int, Attempt] = {}
         self.when_left: Callable[[], None] | None = None
-        self.notes: list[str] = []
+        self.notes: list[str] = [NO_CACHE] if self.shape.cached and shared.journal is None else []
         self.cancel_reason = ""
         self.is_timed_out = False
         self.cancel_bodies = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from flowbuilder.declare.cache import Cache
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.declare.until import Until
 from flowbuilder.errors import shown
@@ -132,6 +133,7 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
         facts += [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries else []
         facts += [_repetition(step.definition.until)] if step.definition.until else []
         facts += ["can be undone"] if step.definition.undo else []
+        facts += [_caching(step.definition.cache)] if step.definition.cache else []
         facts += _amounts("needs", step.definition.resources)
         facts += ["items may be skipped by its when"] if step.mapped and step.definition.when else []
     facts += ["body"] if step.is_body else []
@@ -147,6 +149,11 @@ def _step_lines(plan: Pictured, step: PlannedStep) -> list[str]:
         lines += [f"      {shown(one.parameter)} ← {_source(one)}, for {word}" for one in also]
     lines += [f"      after {shown(name)}" for name in step.after if _only_orders(name, step)]
     return lines
+
+
+def _caching(cache: Cache) -> str:
+    by = "its key" if cache.key is not None else "its inputs"
+    return f"cached by {by}" + (f" for {cache.seconds:g} s" if cache.seconds is not None else "")
 
 
 def _repetition(until: Until) -> str:

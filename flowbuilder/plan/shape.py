@@ -21,9 +21,9 @@ class Shape:
 
     ``index`` has the number of each step by name, ``edges`` what each asks of which others,
     ``timeouts`` the seconds of those with a limit of their own (None where nothing could keep one),
-    ``conditional`` those with a ``when``, ``repeated`` with an ``until``, ``undoable`` with an ``undo``,
-    ``timeouts_retried`` the number of extra attempts of those whose time-outs are worth one. ``executors`` are those
-    of all steps, each once. ``special`` are the steps that are mapped, conditional, repeated or limited: most are not.
+    ``conditional`` those with a ``when``, ``repeated`` with an ``until``, ``cached`` with a ``cache``,
+    ``undoable`` with an ``undo``, ``timeouts_retried`` the number of extra attempts of those whose time-outs are worth one. ``executors`` are those
+    of all steps, each once. ``special`` are the steps that are mapped, conditional, repeated, cached or limited: most are not.
     """
 
     index: Mapping[str, int]
@@ -31,6 +31,7 @@ class Shape:
     timeouts: Mapping[int, float | None]
     conditional: Set[int]
     repeated: Set[int]
+    cached: Set[int]
     undoable: Set[int]
     timeouts_retried: Mapping[int, int]
     executors: Sequence[str]
@@ -48,12 +49,14 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     timeouts.update((number, None) for number, step in enumerate(steps) if step.executor == "inline")
     conditional = {number for number, one in own if one.when is not None}
     repeated = {number for number, one in own if one.until is not None}
+    cached = {number for number, one in own if one.cache is not None}
     return Shape(
         index=index,
         edges=edges_of(_upstream(step, mapped, index) if step.upstream else () for step in steps),
         timeouts=timeouts,
         conditional=conditional,
         repeated=repeated,
+        cached=cached,
         undoable={number for number, one in own if one.undo is not None},
         timeouts_retried={
             # By identity: asking a class of the user's about an instance would be calling it.
@@ -62,7 +65,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
             if one.retries.n and not TIMEOUT_KINDS.isdisjoint(one.retries.on)
         },
         executors=tuple(dict.fromkeys(step.executor for step in steps)),
-        special={index[name] for name in mapped}.union(conditional, repeated, timeouts),
+        special={index[name] for name in mapped}.union(conditional, repeated, cached, timeouts),
     )
 
 

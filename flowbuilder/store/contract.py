@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from flowbuilder.store.rows import AttemptRow, Encoded, Entry, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.store.rows import AttemptRow, CacheRow, Encoded, Entry, RunQuery, RunRow, Unit, UnitRow
 
 Draft = Callable[[], Iterable[Entry]]
 Then = Callable[[Exception | None], None]
@@ -60,6 +60,15 @@ class Store(Protocol):
 
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""
+
+    def cached(self, key: str) -> CacheRow | None:
+        """Return what a step of the same code and inputs returned, None where nothing is kept under the key."""
+
+    def cache_rows(self, step: str | None = None, limit: int | None = None) -> Sequence[CacheRow]:
+        """Return what is kept of a step, or of all, without values, the newest first."""
+
+    def clear_cache(self, keys: Iterable[str]) -> int:
+        """Forget what is kept under keys; return how many there were."""
 
     def problems(self) -> Sequence[str]:
         """Return what is wrong with what is kept, after a look at all of it."""

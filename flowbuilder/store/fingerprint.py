@@ -178,7 +178,9 @@ def _is_ours(thing: Any) -> bool:
     if isinstance(thing, FunctionType) and not thing.__code__.co_filename.startswith("<"):
         return _is_ours_at(thing.__code__.co_filename)
     name = thing.__name__ if isinstance(thing, ModuleType) else str(thing.__module__)
-    if name.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
+    if name == "__main__":
+        return True
+    if name.partition(".")[0] in sys.stdlib_module_names:
         return False
     return _is_ours_at(getattr(sys.modules.get(name), "__file__", None) or "")
 

@@ -14,6 +14,8 @@ from flowbuilder.store.rows import (
     SUCCESS,
     AttemptMade,
     AttemptRow,
+    CacheKept,
+    CacheRow,
     Encoded,
     Entry,
     RunBegan,
@@ -57,6 +59,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
+        self._cache: dict[str, CacheRow] = {}
         self._owned: set[str] = set()
         self._owners: dict[str, _Owned] = {}
         self._writer: Writer | None = None
@@ -90,7 +93,10 @@ class MemoryStore:
                 self._apply(entry)
 
     def _apply(self, entry: Entry) -> None:
-        if isinstance(entry, UnitEnded):
+        if isinstance(entry, CacheKept):
+            self._cache.pop(entry.row.key, None)  # what is kept anew comes last, as it does in a table
+            self._cache[entry.row.key] = entry.row
+        elif isinstance(entry, UnitEnded):
             units = self._runs[entry.run_id].units
             units.pop(entry.row.unit, None)  # what is written anew comes last, as it does in a table
             units[entry.row.unit] = entry.row
@@ -169,6 +175,22 @@ class MemoryStore:
     def problems(self) -> list[str]:
         """Return what is wrong with what is kept: nothing can be."""
         return []
+
+    def cached(self, key: str) -> CacheRow | None:
+        """Return what a step of the same code and inputs returned."""
+        with self._lock:
+            return self._cache.get(key)
+
+    def cache_rows(self, step: str | None = None, limit: int | None = None) -> list[CacheRow]:
+        """Return what is cached, without values, the newest first."""
+        with self._lock:
+            found = [row for row in reversed(self._cache.values()) if step in (None, row.step)]
+        return [replace(row, value=Encoded(row.value.format, b"")) for row in found[:limit]]
+
+    def clear_cache(self, keys: Iterable[str]) -> int:
+        """Forget what is kept under keys; return how many there were."""
+        with self._lock:
+            return sum(self._cache.pop(key, None) is not None for key in list(keys))
 
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from flowbuilder.store.files import MARK
-from flowbuilder.store.rows import AttemptRow, Encoded, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.store.rows import AttemptRow, CacheRow, Encoded, RunQuery, RunRow, Unit, UnitRow
 from flowbuilder.store.writing import params_of
 
 RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
@@ -16,6 +16,8 @@ UNITS = (
     "SELECT step, item, status, attempts, started_at, duration, reason, error, sections, wiring, code, format"
     f" FROM units {OF_RUN}"
 )
+
+CACHE = "key, step, run_id, made_at, duration, facts, format"
 
 
 def runs(connection: sqlite3.Connection, query: RunQuery) -> list[RunRow]:
@@ -102,7 +104,37 @@ def values(connection: sqlite3.Connection, run_id: str) -> list[tuple[Unit, Enco
     return [(Unit(step, item), Encoded(kind, data)) for step, item, kind, data in found]
 
 
+def cached(connection: sqlite3.Connection, key: str) -> CacheRow | None:
+    """Return what is cached under a key, as it is kept."""
+    found = connection.execute(f"SELECT {CACHE}, value FROM cache WHERE key = ?", (key,)).fetchone()
+    return None if found is None else _cached(*found)
+
+
+def cache_rows(connection: sqlite3.Connection, step: str | None, limit: int | None) -> list[CacheRow]:
+    """Return what is cached, without values, the newest first."""
+    where = "" if step is None else "WHERE step = ?"
+    given = (*(() if step is None else (step,)), -1 if limit is None else limit)
+    found = connection.execute(f"SELECT {CACHE} FROM cache {where} ORDER BY number DESC LIMIT ?", given)
+    return [_cached(*row) for row in found]
+
+
+def _cached(
+    key: str, step: str, run_id: str, made_at: float, lasted: float, facts: bytes, kind: str, value: bytes = b""
+) -> CacheRow:
+    return CacheRow(
+        key=key,
+        step=step,
+        run_id=run_id,
+        made_at=made_at,
+        duration=lasted,
+        value=Encoded(kind, value),
+        **json.loads(facts),
+    )
+
+
 def files(connection: sqlite3.Connection) -> set[str]:
     """Return the names of all files that hold a value."""
-    found = connection.execute("SELECT value FROM units WHERE format LIKE ?", (f"%{MARK}",))
+    found = connection.execute(
+        "SELECT value FROM units WHERE format LIKE ?1 UNION SELECT value FROM cache WHERE format LIKE ?1", (f"%{MARK}",)
+    )
     return {data.decode("ascii") for (data,) in found}

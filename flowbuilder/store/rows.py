@@ -95,6 +95,26 @@ class AttemptRow(NamedTuple):
     is_past: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheRow:
+    """What a step returned, to be found again by its ``key``.
+
+    ``run_id`` is the run in which its body was called, ``made_at`` when that was, in seconds since the
+    epoch, ``duration`` how long it took. ``code``, ``inputs`` and ``version`` say what the key is
+    made of: a mark for each function and for each input.
+    """
+
+    key: str
+    step: str
+    run_id: str = ""
+    made_at: float = 0.0
+    duration: float = 0.0
+    code: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    value: Encoded = NOT_STORED
+
+
 # What is written, in the order in which it happened.
 
 
@@ -129,7 +149,13 @@ class RunEnded(NamedTuple):
     counts: Mapping[str, int]
 
 
-Entry = RunBegan | AttemptMade | UnitEnded | RunEnded
+class CacheKept(NamedTuple):
+    """What a step returned stands for later runs."""
+
+    row: CacheRow
+
+
+Entry = RunBegan | AttemptMade | UnitEnded | RunEnded | CacheKept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

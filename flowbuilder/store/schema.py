@@ -58,7 +58,21 @@ CREATE TABLE units (
     UNIQUE (run, step, item)
 );
 """
-VERSIONS = (FIRST,)
+CACHE = """
+CREATE TABLE cache (
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    step TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    made_at REAL NOT NULL,
+    duration REAL NOT NULL,
+    facts BLOB NOT NULL,
+    format TEXT NOT NULL,
+    value BLOB NOT NULL
+);
+CREATE INDEX cache_by_step ON cache (step);
+"""
+VERSIONS = (FIRST, CACHE)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, path: Path | str) -> None:

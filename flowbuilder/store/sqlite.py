@@ -21,6 +21,7 @@ from flowbuilder.store.rows import (
     INTERRUPTED,
     RUNNING,
     AttemptRow,
+    CacheRow,
     Encoded,
     Entry,
     RunQuery,
@@ -177,6 +178,29 @@ class SqliteStore:
                 self._ownership.forget(run_id)
             self._files.drop(reading.files(self._reader))
         return len(wanted)
+
+    # The cache.
+
+    def cached(self, key: str) -> CacheRow | None:
+        """Return what a step of the same code and inputs returned; see ``Store.cached``."""
+        with self._reads() as connection:
+            row = reading.cached(connection, key)
+        if row is None:
+            return None
+        with _translated(self.path):
+            return replace(row, value=self._files.get(row.value))
+
+    def cache_rows(self, step: str | None = None, limit: int | None = None) -> list[CacheRow]:
+        """Return what is cached, without values, the newest first."""
+        with self._reads() as connection:
+            return reading.cache_rows(connection, step, limit)
+
+    def clear_cache(self, keys: Iterable[str]) -> int:
+        """Forget what is kept under keys; return how many there were."""
+        with self._reading, _translated(self.path):
+            gone = writing.clear_cache(self._reader, keys)
+            self._files.drop(reading.files(self._reader))
+        return gone
 
     def problems(self) -> list[str]:
         """Return what is wrong with the file, and which values are missing beside it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flowbuilder.store.files import ValueFiles
@@ -13,6 +14,8 @@ from flowbuilder.store.rows import (
     SUCCESS,
     AttemptMade,
     AttemptRow,
+    CacheKept,
+    CacheRow,
     Encoded,
     Entry,
     RunBegan,
@@ -42,12 +45,19 @@ UNIT = (
     " error, sections, wiring, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+CACHED = (
+    "INSERT OR REPLACE INTO cache (key, step, run_id, made_at, duration, facts, format, value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
 
 def with_files(entry: Entry, files: ValueFiles) -> Entry:
     """Return an entry whose large value is in a file."""
     if isinstance(entry, UnitEnded) and entry.row.value.data:
         kept = files.put(entry.row.value)
         return entry if kept is entry.row.value else UnitEnded(entry.run_id, entry.row._replace(value=kept))
+    if isinstance(entry, CacheKept):
+        return CacheKept(replace(entry.row, value=files.put(entry.row.value)))
     return entry
 
 
@@ -58,6 +68,8 @@ def apply(connection: sqlite3.Connection, entries: Iterable[Entry], numbers: dic
     for entry in entries:
         if isinstance(entry, UnitEnded):
             units.append(_unit(_number(connection, entry.run_id, numbers), entry.row))
+        elif isinstance(entry, CacheKept):
+            connection.execute(CACHED, _cached(entry.row))
         elif isinstance(entry, AttemptMade):
             attempts.append(_attempt(_number(connection, entry.run_id, numbers), entry.attempt))
         else:
@@ -114,6 +126,19 @@ def forget(connection: sqlite3.Connection, run_id: str) -> None:
         raise
 
 
+def clear_cache(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
+    """Delete what is cached under some keys, in one transaction; return how many there were."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        gone = sum(connection.execute("DELETE FROM cache WHERE key = ?", (key,)).rowcount for key in keys)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return gone
+
+
 def _run(run: RunRow) -> tuple[Any, ...]:
     params = {name: [kept.format, kept.data.hex()] for name, kept in run.params.items()}
     facts = {"options": dict(run.options), "shown": dict(run.shown), "seed": run.seed}
@@ -134,6 +159,11 @@ def _unit(number: int, row: UnitRow) -> tuple[Any, ...]:
         number, step, item, row.status, row.attempts, row.started_at, row.duration, storable(row.reason), kind, data,
         encoded(row.error), encoded(row.sections), storable(row.wiring), row.code,
     )  # fmt: skip
+
+
+def _cached(row: CacheRow) -> tuple[Any, ...]:
+    facts = encoded({"code": dict(row.code), "inputs": dict(row.inputs), "version": row.version})
+    return row.key, row.step, row.run_id, row.made_at, row.duration, facts, *row.value
 
 
 def encoded(data: Mapping[str, Any] | tuple[Any, ...] | None) -> bytes | None:

@@ -22,8 +22,8 @@ HELP = "\n  hint: flowbuilder run --help"
         (
             ["rnu"],
             (
-                "there is no command named 'rnu'\n  allowed: run, list, plan, graph, resume, runs, show, purge, doctor,"
-                " plugins\n  hint: did you mean 'run'?"
+                "there is no command named 'rnu'\n  allowed: run, list, plan, graph, resume, runs, show, purge, cache,"
+                " doctor, plugins\n  hint: did you mean 'run'?"
             ),
         ),
         (["--fast"], "No such option '--fast'.\n  hint: flowbuilder --help"),

@@ -40,6 +40,14 @@ async def fetch(rows: list[str]) -> list[str]:
     return rows
 
 
+async def waits(rows: list[str]) -> int:
+    return len(rows)
+
+
+def keyed(row: list[str]) -> int:
+    return len(row)
+
+
 def numbers() -> Iterator[int]:
     yield 1
 
@@ -68,8 +76,10 @@ EACH = '{"parameter": "step or input"} or {"parameter": [1, 2]}'
 EXECUTOR = '"thread", "process", "inline", or the name of one a plugin brings'
 ON_ERROR = '"fail", "continue", or a function whose value is used instead'
 
+CACHE = "True, False, a key function, or Cache(key=…, version=…, expires=…)"
 STEP_WORDS = (
-    "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, undo, idempotent, tags"
+    "name, needs, after, each, when, until, retries, timeout, executor, resources, on_error, undo, cache,"
+    " idempotent, tags"
 )
 WORKFLOW_WORDS = "name, priority, resources, steps, timeout, config, tags"
 WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
@@ -120,6 +130,16 @@ WRONG_WORDS: list[tuple[Mapping[str, Any], str, str, str, str]] = [
     ({"until": Until(numbers)}, "until= takes a function that returns, not a generator", f"{numbers!r}", "", "return"),
     ({"until": Until(lambda *rows: True)}, "parameters are filled by name, so this one cannot be used", "*rows",
      "ordinary and keyword-only parameters", "name each parameter, or settle it with functools.partial"),
+    ({"cache": 5}, "cache= is unknown", "5", CACHE, ""),
+    ({"cache": None}, "cache= is unknown", "None", CACHE, ""),
+    ({"cache": numbers}, "cache= takes a function that returns, not a generator", f"{numbers!r}", "", "return"),
+    ({"cache": waits}, "the key function of cache= cannot be async", f"{waits!r}", "", ""),
+    ({"cache": keyed}, "the key function of cache= takes 'row', which is no parameter of the step", "", "rows, limit",
+     "did you mean 'rows'?"),
+    ({"cache": True, "until": Until(clean)}, "cache= and until= contradict each other", "", "",
+     "a step that is repeated waits for something to change, and a stored result would not"),
+    ({"cache": True, "undo": clean}, "cache= and undo= contradict each other", "", "",
+     "a stored result does nothing again, so there would be nothing to undo"),
     ({"retries": -1}, "retries= takes a whole number of extra attempts", "-1", RETRIES, ""),
     ({"retries": 1.5}, "retries= takes a whole number of extra attempts", "1.5", RETRIES, ""),
     ({"retries": True}, "retries= takes a whole number of extra attempts", "True", RETRIES, ""),
@@ -270,12 +290,6 @@ def test_a_workflow_keeps_its_words() -> None:
     made = make_workflow(clean, **words)
     assert (made.priority, made.steps, made.config, made.tags) == (-1000, (load,), config, ("nightly",))
     assert (dict(made.resources), made.timeout) == ({"gpu": 1}, 5.0)
-
-
-def test_what_belongs_to_no_release_yet_is_an_unknown_word() -> None:
-    for word in ("cache",):
-        with pytest.raises(DefinitionError, match=f"@step has no argument '{word}'"):
-            declared(**{word: None})
 
 
 def test_a_builder_refuses_the_same_words() -> None:

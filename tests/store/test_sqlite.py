@@ -130,7 +130,7 @@ def test_a_newer_store_is_refused_and_left_as_it_is(path: Path) -> None:
         SqliteStore(path)
     assert str(refused.value) == (
         f"this run store was written by a newer FlowBuilder ({path})\n  got: version 99\n"
-        "  allowed: up to version 1\n  hint: update FlowBuilder, or name another file"
+        "  allowed: up to version 2\n  hint: update FlowBuilder, or name another file"
     )
     assert path.read_bytes() == before
 
