@@ -22,8 +22,9 @@ class Shape:
     ``index`` has the number of each step by name, ``edges`` what each asks of which others,
     ``timeouts`` the seconds of those with a limit of their own (None where nothing could keep one),
     ``conditional`` those with a ``when``, ``repeated`` with an ``until``, ``cached`` with a ``cache``,
-    ``undoable`` with an ``undo``, ``timeouts_retried`` the number of extra attempts of those whose time-outs are worth one. ``executors`` are those
-    of all steps, each once. ``special`` are the steps that are mapped, conditional, repeated, cached or limited: most are not.
+    ``undoable`` with an ``undo``, ``timeouts_retried`` the number of extra attempts of those whose time-outs
+    are worth one. ``executors`` are those of all steps, each once. ``special`` are the steps that are mapped,
+    conditional, repeated, cached or limited: most are not.
     """
 
     index: Mapping[str, int]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -35,7 +37,7 @@ def cached(flowtester: FlowTester) -> FlowTester:
 
 def test_a_line_says_that_a_result_is_from_the_cache(cached: FlowTester) -> None:
     out = cached.run("run").stdout
-    assert re.search(r"success +rows +0.00 s +from cache\n", out)
+    assert re.search(r"success +rows +\d\.\d\d s +from cache\n", out)
     assert "6" in out.splitlines()
 
 
@@ -81,6 +83,16 @@ def test_what_is_to_be_forgotten_is_asked_for(cached: FlowTester) -> None:
         "error: there is no step with a stored result named 'row'\n  allowed: double, rows\n"
         "  hint: did you mean 'rows'?\n"
     )
+
+
+def test_processes_share_a_cache(flowtester: FlowTester) -> None:
+    flowtester.write("flow_report.py", FLOW)
+    command = [sys.executable, "-m", "flowbuilder", "run", "-q", "-P", "count=20"]
+    started = [subprocess.Popen(command, cwd=flowtester.path, stdout=subprocess.DEVNULL) for _ in range(4)]
+    assert [process.wait(30) for process in started] == [0] * 4
+    out = flowtester.run("run", "-v", "-P", "count=20").stdout
+    assert "not from cache" not in out
+    assert out.count("from cache: run ") == 21
 
 
 def test_json_says_it_too(cached: FlowTester) -> None:
