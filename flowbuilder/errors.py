@@ -173,6 +173,10 @@ class PlanError(FlowBuilderError):
     """The definitions cannot be made into a plan."""
 
 
+class InnerStepError(FlowBuilderError):
+    """A body asked its ``ctx`` for an inner step that cannot be run, or cannot be run there."""
+
+
 class ForeignCodeError(FlowBuilderError):
     """A file of the user's or a plugin's cannot be used; ``frames`` holds its own traceback lines."""
 

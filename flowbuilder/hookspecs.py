@@ -121,6 +121,11 @@ def flowbuilder_step_start(run: RunInfo, step: StepInfo, attempt: int) -> None:
 
 
 @hookspec
+def flowbuilder_step_progress(run: RunInfo, step: StepInfo, done: float, total: float | None) -> None:
+    """Hear how far a body says it is, by ``ctx.progress``; ten times a second at most. Hook thread."""
+
+
+@hookspec
 def flowbuilder_step_retry(run: RunInfo, step: StepInfo, attempt: int, error: BaseException, delay: float) -> None:
     """Hear that ``attempt`` ended with ``error`` and another follows after ``delay`` seconds. Hook thread."""
 

@@ -32,6 +32,8 @@ class Row:
     total: int | None = None
     done: int = 0
     failed: int = 0
+    progress: tuple[float, float | None] | None = None
+    parent: tuple[str, str] | None = None
     next_attempt: float | None = None
     rounds: int = 0
     waits_for_round: bool = False
@@ -48,7 +50,7 @@ class Row:
         """Return what there is to say beside name and time."""
         if self.reason:
             return self.reason
-        parts = [f"{self.done:,}/{self.total:,}"] if self.total is not None else []
+        parts = self._counts()
         if self.failed:
             parts.append(f"{self.failed:,} failed")
         if self.waiting:
@@ -61,6 +63,16 @@ class Row:
         elif self.attempt > 1:
             parts.append(f"attempt {self.attempt}")
         return ", ".join(parts)
+
+    def _counts(self) -> list[str]:
+        if self.total is not None:
+            return [f"{self.done:,}/{self.total:,}"]
+        if self.done:
+            return [f"{self.done:,} items"]
+        if self.progress is None:
+            return []
+        done, total = self.progress
+        return [f"{done:,.15g}" if total is None else f"{done:,.15g}/{total:,.15g}"]
 
 
 class Rows:
@@ -127,6 +139,10 @@ class Rows:
             row = self._rows[key] = Row(
                 self.name(run.workflow, key[1]), time.monotonic(), total=step.total, needs=needs
             )
+            if step.parent is not None:
+                row.parent = run.run_id, step.parent.rpartition("[")[0] if step.parent.endswith("]") else step.parent
+                row.name = "  " * key[1].count("/") + key[1].removeprefix(f"{step.parent}/")
+                return
             self._items += step.total or 0
             if step.total and run.run_id in self._kept:
                 row.done = self._kept[run.run_id][step.name]
@@ -135,6 +151,12 @@ class Rows:
             row.attempt, row.next_attempt = attempt, None
         else:
             row.waiting.discard(step.name)
+
+    def step_progressed(self, run: RunInfo, step: StepInfo, done: float, total: float | None) -> None:
+        """The body of a step, or of an item, says how far it is."""
+        row = self._rows.get((run.run_id, whole_name(step)))
+        if row is not None and step.item is None:
+            row.progress = done, total
 
     def step_waits(self, run: RunInfo, step: StepInfo, delay: float, rounds: int = 0) -> None:
         """A step or an item waits for its next attempt, or after so many ``rounds`` for the next of these."""
@@ -150,12 +172,13 @@ class Rows:
     def step_ended(self, run: RunInfo, step: StepInfo, *, failed: bool) -> None:
         """A step or an item has ended."""
         key = run.run_id, whole_name(step)
+        is_inside = step.parent is not None
         if step.item is None:
             self._rows.pop(key, None)
-            self.done += 1
-            self.failed += failed
+            self.done += not is_inside
+            self.failed += failed and not is_inside
             return
-        self._items_done += 1
+        self._items_done += not is_inside
         row = self._rows.get(key)
         if row is not None:
             row.done += 1
@@ -166,8 +189,17 @@ class Rows:
 
     @property
     def running(self) -> list[Row]:
-        """The rows, those that run longest first."""
-        return list(self._rows.values())
+        """The rows, those that run longest first, each with what runs inside it below."""
+        rows = dict(self._rows)
+        inside: dict[tuple[str, str] | None, list[tuple[str, str]]] = {}
+        for key, row in rows.items():
+            inside.setdefault(row.parent if row.parent in rows else None, []).append(key)
+        found, waiting = [], inside.get(None, [])[::-1]
+        while waiting:
+            key = waiting.pop()
+            found.append(rows[key])
+            waiting += inside.get(key, [])[::-1]
+        return found
 
     @property
     def waiting(self) -> list[Row]:
@@ -188,7 +220,7 @@ class Rows:
     @property
     def share(self) -> float:
         """How much is done, from 0 to 1; a mapped step counts by its items."""
-        partial = sum(row.done / row.total for row in self.running if row.total)
+        partial = sum(row.done / row.total for row in self.running if row.total and row.parent is None)
         total = self.total
         return min((self.done + partial) / total, 1.0) if total else 1.0
 

@@ -149,6 +149,11 @@ class Report:
             self._tell(run, step, "start", detail=f"attempt {attempt}" if attempt > 1 else "")
 
     @hookimpl
+    def flowbuilder_step_progress(self, run: RunInfo, step: StepInfo, done: float, total: float | None) -> None:
+        """Show how far a body is."""
+        self._rows.step_progressed(run, step, done, total)
+
+    @hookimpl
     def flowbuilder_step_retry(
         self, run: RunInfo, step: StepInfo, attempt: int, error: BaseException, delay: float
     ) -> None:
@@ -177,7 +182,9 @@ class Report:
         cancelled = result.status is Status.CANCELLED
         self._rows.is_stopping = self._rows.is_stopping or cancelled
         self._rows.step_ended(run, step, failed=not cancelled)
-        is_one_of_few = step.item is None or self._is_one_of_few(f"{result.status} {whole_name(step)}")
+        is_one_of_few = (step.item is None and step.parent is None) or self._is_one_of_few(
+            f"{result.status} {whole_name(step)}"
+        )
         if self._is_verbose or (self._level == USUAL and is_one_of_few):
             detail = "" if cancelled else result.reason or reason_of(result.error)
             self._tell(run, step, str(result.status), result.duration, detail)
@@ -216,7 +223,7 @@ class Report:
     def _wants_line(self, step: StepInfo) -> bool:
         """Return whether an end that is no failure gets a line: steps do, unless they are many and rows are painted."""
         are_few = not self._paints or self._rows.total <= STEPS_TOLD_ABOVE_ROWS
-        return self._level == USUAL and step.item is None and are_few
+        return self._level == USUAL and step.item is None and step.parent is None and are_few
 
     def _is_one_of_few(self, kind: str) -> bool:
         self._alike[kind] += 1

@@ -12,12 +12,16 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from flowbuilder.engine.aging import Aged, Aging, Parked, Turns
+from flowbuilder.engine.lending import Depths, Taker
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs, Waiter
 from flowbuilder.engine.policies import Fifo, Policy
 
 
 class Admission:
     """Grants slots and resources: all that a unit needs, or nothing.
+
+    Units that run inside the body of another one have lines of their own for each depth. A body that
+    waits for such units lends them its slot.
 
     Args:
         policy: in which order waiting units start.
@@ -42,9 +46,13 @@ class Admission:
         self._lane_limits: list[int] = []
         self._held_in: list[int] = []
         self._slots_for: list[int] = []
-        self._heads: list[list[tuple[Entry, Line]]] = []
+        # What waits in each lane, by depth.
+        self._heads: list[list[list[tuple[Entry, Line]]]] = []
+        self._depths: list[Depths] = []
+        self._all_depths = Depths()
+        self._takers: list[Taker] = []
         # Held by the shares of runs that use them, so that what only one run needs goes with it.
-        self._lines: WeakValueDictionary[tuple[int, Needs], Line] = WeakValueDictionary()
+        self._lines: WeakValueDictionary[tuple[int, int, Needs], Line] = WeakValueDictionary()
         self._aging: Aging = Turns() if getattr(policy, "starves", True) else Parked()
         self._has_turns = isinstance(self._aging, Turns)
         self._reserver: Aged | None = None
@@ -53,7 +61,8 @@ class Admission:
         """Add a lane of which ``limit`` units run at once, and return its number."""
         self._lane_limits.append(limit)
         self._held_in.append(0)
-        self._heads.append([])
+        self._heads.append([[]])
+        self._depths.append(Depths())
         self._slots_for.append(int(takes_slots))
         return len(self._lane_limits) - 1
 
@@ -62,7 +71,7 @@ class Admission:
     @property
     def is_asked(self) -> bool:
         """Whether any unit waits that is not known to need more than there is."""
-        return any(self._heads) or self._reserver is not None
+        return any(map(any, self._heads)) or self._reserver is not None
 
     def startable(self, lane: int) -> bool:
         """Return whether ``take(lane)`` would give a unit."""
@@ -105,20 +114,46 @@ class Admission:
         if self._held_in[lane] >= self._lane_limits[lane]:
             return None
         if self.limit is None:
-            return self._best(lane)
+            return self._best_of(lane)
         if self.held >= self.limit and self._slots_for[lane]:
             return None
-        line = self._best(lane)
+        line = self._best_of(lane)
         # Who takes no slot leaves it to others.
         is_outdone = line is not None and self._slots_for[lane] and self._better_elsewhere(lane, line)
         return None if is_outdone else line
 
-    def _best(self, lane: int) -> Line | None:
+    def _best_of(self, lane: int) -> Line | None:
+        """Return the line with the best unit of a lane, of whatever depth, that may have one of its free slots."""
+        if len(self._heads[lane]) == 1 and not self._all_depths.lent:
+            return self._best(lane, 0)
+        depths = range(len(self._heads[lane]))
+        lines = [line for one in depths if self._may_start(lane, one) and (line := self._best(lane, one)) is not None]
+        return min(lines, key=self._rank, default=None)
+
+    def _may_start(self, lane: int, depth: int) -> bool:
+        """Return whether a start at a depth leaves the slots that waiting bodies have lent to what is deeper."""
+        lent = self._all_depths.lent
+        room = self._lane_limits[lane] - self._held_in[lane]
+        if room <= lent and room <= self._depths[lane].kept(depth):
+            return not self._held_in[lane] and self._is_stuck_below(depth)
+        if self.limit is None or not self._slots_for[lane]:
+            return True
+        room = self.limit - self.held
+        return room > lent or room > self._all_depths.kept(depth) or (not self.held and self._is_stuck_below(depth))
+
+    def _is_stuck_below(self, depth: int) -> bool:
+        """Return whether what is deeper waits for a resource: a body that holds it may have to wait for this start."""
+        deeper = (line for line in self._lines.values() if line.depth > depth and line.head() is not None)
+        blockers = (line.blocker(is_reserver=False) for line in deeper)
+        # The limit of a run itself is held by what runs, and that ends.
+        return depth > 0 and any(blocker is not None and not blocker[0].is_of_run for blocker in blockers)
+
+    def _best(self, lane: int, depth: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""
-        aged = self._reserver
-        if aged is not None and aged.line.lane == lane and aged.line.blocker(is_reserver=True) is None:
-            return aged.line
-        heads = self._heads[lane]
+        aged = self._reserver.line if self._reserver is not None else None
+        if aged is not None and aged.lane == lane and aged.depth == depth and aged.blocker(is_reserver=True) is None:
+            return aged
+        heads = self._heads[lane][depth]
         while heads:
             entry, line = heads[0]
             if line.listed is not entry or entry[2].is_closed:
@@ -137,7 +172,7 @@ class Admission:
         """With a common limit the best unit goes first, whatever lane it is in."""
         for other in range(len(self._heads)):
             if other != lane and self._slots_for[other] and self._held_in[other] < self._lane_limits[other]:
-                best = self._best(other)
+                best = self._best_of(other)
                 if best is not None and self._rank(best) < self._rank(line):
                     return True
         return False
@@ -149,11 +184,11 @@ class Admission:
         """List a line by its best unit, where it has one."""
         head = line.listed = line.head()
         if head is not None:
-            heappush(self._heads[line.lane], (head, line))
+            heappush(self._heads[line.lane][line.depth], (head, line))
 
     def _list_again(self, line: Line) -> None:
         """List a line whose best unit was taken by its next."""
-        heads = self._heads[line.lane]
+        heads = self._heads[line.lane][line.depth]
         line.parked_at = None
         if not heads or heads[0][1] is not line:
             self._list(line)
@@ -168,8 +203,14 @@ class Admission:
         """Count a slot and what goes with it as held by a unit of a line, whether or not there is one."""
         self.held += self._slots_for[line.lane]
         self._held_in[line.lane] += 1
+        if line.depth:
+            self._deepen(line, 1)
         for limit, amount in line.needs:
             limit.change(amount)
+
+    def _deepen(self, line: Line, more: int) -> None:
+        self._depths[line.lane].hold(line.depth, more)
+        self._all_depths.hold(line.depth, more)
 
     # Waiting for limits.
 
@@ -179,7 +220,7 @@ class Admission:
         self._aging.parked(entry, line)
         # The limit that woke this line may have something for another one.
         for other, needed in line.needs:
-            if other is not limit and other.fits(needed, is_reserver=False):
+            if other is not limit and other.fits(needed, is_reserver=False, depth=line.depth):
                 self._wake(other)
 
     def _wake(self, limit: Limit) -> None:
@@ -224,20 +265,66 @@ class Admission:
             line.parked_at = None
             self._list(line)
 
-    def line(self, lane: int, needs: Needs) -> Line:
-        """Return the line of a lane and needs."""
-        found = self._lines.get((lane, needs))
+    def line(self, lane: int, needs: Needs, depth: int = 0) -> Line:
+        """Return the line of a lane, of needs and of a depth: how many bodies its units run inside."""
+        found = self._lines.get((lane, depth, needs))
         if found is None:
-            found = self._lines[lane, needs] = Line(lane, needs)
+            found = self._lines[lane, depth, needs] = Line(lane, needs, depth)
+            while len(self._heads[lane]) <= depth:
+                self._heads[lane].append([])
         return found
 
     def release(self, line: Line) -> None:
         """Take back a slot and what was held with it by a unit of a line."""
         self.held -= self._slots_for[line.lane]
         self._held_in[line.lane] -= 1
+        if line.depth:
+            self._deepen(line, -1)
         for limit, amount in line.needs:
             limit.change(-amount)
             self._wake(limit)
+        if self._takers:
+            self._give_back()
+
+    # Lending.
+
+    def lend(self, taker: Taker) -> None:
+        """Lend the slot of a body that waits to the units it waits for."""
+        self._lent(taker.line, 1)
+        self.release(taker.line)
+
+    def take_back(self, taker: Taker) -> None:
+        """Take a lent slot back as soon as there is one, which goes before every start."""
+        self._takers.append(taker)
+        self._give_back()
+
+    def take_back_at_once(self, taker: Taker) -> None:
+        """Take a lent slot back whether or not there is one; who has waited for it waits no longer."""
+        self.wait_no_more(taker)
+        self._lent(taker.line, -1)
+        self.hold(taker.line)
+
+    def wait_no_more(self, taker: Taker) -> bool:
+        """Leave a slot lent that is waited for, and return whether it was."""
+        if taker not in self._takers:
+            return False
+        self._takers.remove(taker)
+        return True
+
+    def _lent(self, line: Line, more: int) -> None:
+        self._depths[line.lane].lend(line.depth, more)
+        self._all_depths.lend(line.depth, more)
+
+    def _give_back(self) -> None:
+        for taker in self._takers[:]:
+            if self._has_back(taker.line):
+                self.take_back_at_once(taker)
+                taker.granted()
+
+    def _has_back(self, line: Line) -> bool:
+        if self._held_in[line.lane] >= self._lane_limits[line.lane]:
+            return False
+        return (self.limit is None or self.held < self.limit) and line.blocker(is_reserver=True) is None
 
     def close(self, lines: list[Line]) -> None:
         """Drop what waits in ``lines`` and belongs to a share that is closed."""

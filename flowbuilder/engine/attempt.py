@@ -14,7 +14,8 @@ from flowbuilder.declare.switch import Unwanted
 from flowbuilder.declare.until import Until
 from flowbuilder.engine.cached import Look, Recall
 from flowbuilder.engine.call import Call, Wrappers
-from flowbuilder.engine.context import Context, current
+from flowbuilder.engine.context import Context, Inside, current
+from flowbuilder.engine.memory import Memory
 from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import (
@@ -37,6 +38,7 @@ class Arguments(Protocol):
     variables: Variables
     wrappers: Sequence[Any]
     providers: Any
+    memory: Memory
 
     def info_of(self, unit: int) -> StepInfo:
         """Return what hooks see of a unit."""
@@ -53,10 +55,17 @@ class Arguments(Protocol):
     def begin(self, attempt: Attempt) -> None:
         """Tell that the condition of a step holds, and its body is about to be called."""
 
+    def tell_progress(self, attempt: Attempt, done: float, total: float | None) -> None:
+        """Tell how far an attempt's body is."""
+
+    def inside(self, attempt: Attempt) -> Inside:
+        """Return what an attempt's body may run things with."""
+
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""
 
 
+REPORTS_EVERY = 0.1  # seconds between what is told of a body's progress
 MISSING: Any = object()
 
 
@@ -95,6 +104,8 @@ class Attempt:
     phase = "body"
     recall: Recall | None = None  # only of a step with ``cache``
     look: Look | None = None
+    inner: Inside | None = None  # what runs inside the body
+    _reported = -REPORTS_EVERY
     _info: StepInfo | None = None
     _rest: Rest | None = None
 
@@ -135,6 +146,9 @@ class Attempt:
             item=self.info.item,
             params=run.params,
             is_over=lambda: self.source.is_over(self),
+            inside=lambda: self.source.inside(self),
+            memory=self.source.memory,
+            report=self.report,
         )
 
     def fact(self, name: str) -> Any:
@@ -145,11 +159,20 @@ class Attempt:
             return self.number
         return self.source.info if name == "run" else self.source.result_of(self.unit)
 
+    def report(self, done: float, total: float | None) -> None:
+        """Tell how far the body says it is, now and then."""
+        now = time.monotonic()
+        if done == total or now - self._reported >= REPORTS_EVERY:
+            self._reported = now
+            self.source.tell_progress(self, done, total)
+
     # Executing.
 
     def execute(self, invoke: Invoke | None = None) -> None:
         """Execute a plain body in this thread, in a copy of the run's context variables."""
         self.source.variables.copy().run(self._execute, invoke)
+        if self.inner is not None:
+            self.inner.end_sync()
 
     def _execute(self, invoke: Invoke | None) -> None:
         current.set(self)
@@ -205,6 +228,8 @@ class Attempt:
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
             self.fail(error)
+        if self.inner is not None:
+            await self.inner.end()
 
     def fail(self, error: BaseException) -> None:
         """Note what the body raised. It is user code that is asked here, so never under the engine's lock."""
@@ -249,6 +274,8 @@ class Attempt:
 
     def leave(self) -> None:
         """Stop awaiting a body that swallows its cancellation: the next one passes it by."""
+        if self.inner is not None:
+            self.inner.leave()
         if self._rest is not None:
             self._rest.is_left = True
 

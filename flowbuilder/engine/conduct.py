@@ -255,10 +255,7 @@ class Conduct:
             self._start()
 
     def _cancel_bodies(self, run: Run) -> None:
-        with self._engine.lock:
-            running = list(run.state.current.values())
-        for lane in self._engine.lanes.values():
-            lane.cancel(running)
+        self._engine.cancel_bodies(run.state.current)
         run.state.providers.cancel()
         self._count_grace()
         self._engine.wake_lanes()

@@ -7,9 +7,11 @@ the lock.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple
 
 import pluggy
@@ -17,7 +19,9 @@ import pluggy
 from flowbuilder.engine.adaptive import MOST, Adaptive
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.context import Inside
 from flowbuilder.engine.holders import Holders
+from flowbuilder.engine.inner import Inner, refuse_outside
 from flowbuilder.engine.journal import Journal, Teller, is_written_first
 from flowbuilder.engine.lanes.base import Lane, LaneFactory
 from flowbuilder.engine.limits import pool_of
@@ -87,6 +91,7 @@ class Engine:
         self._numbers: dict[str, int] = {}
         # Lanes that were woken and have not asked for an attempt since.
         self._woken: set[int] = set()
+        self._loop_thread = threading.get_ident()
         self._failures_left = limits.max_failures
         self.stop_all: Callable[[], None] = lambda: None
 
@@ -106,6 +111,39 @@ class Engine:
                 self.lanes[number] = lane
             lane.start(self, number, self.notify)
         return number
+
+    def lane_anywhere(self, executor: str) -> int:
+        """Do the same from any thread; the loop is waited for where it has to start the lane."""
+        number = self._numbers.get(executor)
+        if number is not None:
+            return number
+        if threading.get_ident() == self._loop_thread:
+            return self.lane(executor)
+        started: Future[int] = Future()
+        self.attend(lambda: _started(started, self.lane, executor))
+        return started.result()
+
+    def window(self, lane: int) -> int:
+        """Return how many units of a lane run at once."""
+        return self.lanes[lane].limit
+
+    def cancel_bodies(self, current: Mapping[int, Attempt]) -> None:
+        """Cancel the bodies of attempts, by unit; on the loop."""
+        with self.lock:
+            running = list(current.values())
+            for attempt in running:
+                if attempt.inner is not None:
+                    attempt.inner.stop()
+        for lane in self.lanes.values():
+            lane.cancel(running)
+
+    def inside(self, attempt: Attempt, run: Run) -> Inside:
+        """Return what an attempt of a run may run things with, by its ``ctx``."""
+        refuse_outside(attempt)
+        with self.lock:
+            if attempt.inner is None:
+                attempt.inner = Inner(attempt, run, self)
+            return attempt.inner
 
     def close(self) -> None:
         """End the lanes."""
@@ -304,3 +342,10 @@ class Engine:
             for due in self.timers.pop_due(time.monotonic()):
                 due()
         self.wake_lanes()
+
+
+def _started(started: Future[int], start: Callable[[str], int], executor: str) -> None:
+    try:
+        started.set_result(start(executor))
+    except BaseException as error:  # a plugin's lane may raise anything; whoever asked for it is told
+        started.set_exception(error)

@@ -35,17 +35,18 @@ class Limit:
     that what becomes free is offered to the best of each and the others are not looked at.
     """
 
-    __slots__ = ("_clock", "_parked", "_since", "_used", "capacity", "held", "name", "reserved")
+    __slots__ = ("_clock", "_parked", "_since", "_used", "capacity", "held", "is_of_run", "name", "reserved")
 
-    def __init__(self, name: str, capacity: int, clock: Clock = lambda: 0.0) -> None:
+    def __init__(self, name: str, capacity: int, clock: Clock = lambda: 0.0, *, is_of_run: bool = False) -> None:
         self.name = name
+        self.is_of_run = is_of_run
         self.capacity = capacity
         self.held = 0
         self.reserved = 0
         self._clock = clock
         self._since = clock()
         self._used = 0.0
-        self._parked: dict[tuple[int, int], list[tuple[Entry, Line]]] = {}
+        self._parked: dict[tuple[int, int, int], list[tuple[Entry, Line]]] = {}
 
     def change(self, amount: int) -> None:
         """Hold so much more, or less."""
@@ -58,19 +59,22 @@ class Limit:
         """What has been held so far, in amounts times the clock's seconds."""
         return self._used + self.held * (self._clock() - self._since)
 
-    def fits(self, amount: int, *, is_reserver: bool) -> bool:
-        """Return whether an amount may be held now; what is reserved is for the reserver only."""
-        return self.held + amount + (0 if is_reserver else self.reserved) <= self.capacity
+    def fits(self, amount: int, *, is_reserver: bool, depth: int = 0) -> bool:
+        """Return whether an amount may be held now.
+
+        What is reserved is for the reserver, and for what runs inside a body: that may be in the reserver's way.
+        """
+        return self.held + amount + (0 if is_reserver or depth else self.reserved) <= self.capacity
 
     def park(self, line: Line, head: Entry, amount: int) -> None:
         """Keep a line until its best request might fit."""
         line.parked_at = self
-        heappush(self._parked.setdefault((line.lane, amount), []), (head, line))
+        heappush(self._parked.setdefault((line.lane, line.depth, amount), []), (head, line))
 
     def awaken(self) -> Iterator[Line]:
-        """Yield, no longer parked, the best line of each lane and amount that fits the free capacity."""
+        """Yield, no longer parked, the best line of each lane, depth and amount that fits the free capacity."""
         for place, parked in list(self._parked.items()):
-            if self.fits(place[1], is_reserver=False) and (line := self._best(parked)) is not None:
+            if self.fits(place[2], is_reserver=False, depth=place[1]) and (line := self._best(parked)) is not None:
                 line.parked_at = None
                 yield line
             if not parked:
@@ -89,12 +93,13 @@ NO_NEEDS: Needs = ()
 
 
 class Line:
-    """Waiting units of one lane that need the same, the best first."""
+    """Waiting units of one lane that need the same, the best first; ``depth`` counts the bodies they run inside."""
 
-    __slots__ = ("__weakref__", "_gone", "_others", "_sorted", "lane", "listed", "needs", "parked_at")
+    __slots__ = ("__weakref__", "_gone", "_others", "_sorted", "depth", "lane", "listed", "needs", "parked_at")
 
-    def __init__(self, lane: int, needs: Needs) -> None:
+    def __init__(self, lane: int, needs: Needs, depth: int = 0) -> None:
         self.lane = lane
+        self.depth = depth
         self.needs = needs
         self.listed: Entry | None = None
         self.parked_at: Limit | None = None
@@ -144,7 +149,7 @@ class Line:
     def blocker(self, *, is_reserver: bool) -> tuple[Limit, int] | None:
         """Return the first limit that the best unit does not fit, and the amount it needs of it."""
         for limit, amount in self.needs:
-            if not limit.fits(amount, is_reserver=is_reserver):
+            if not limit.fits(amount, is_reserver=is_reserver, depth=self.depth):
                 return limit, amount
         return None
 

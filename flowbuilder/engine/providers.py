@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio.abc import TaskGroup
@@ -11,7 +12,7 @@ from anyio.abc import TaskGroup
 from flowbuilder.engine.provider_set import ProviderSet
 from flowbuilder.engine.thread_set import ThreadSet
 from flowbuilder.errors import StepCancelledError
-from flowbuilder.plan.plan import Binding, Kind, Plan
+from flowbuilder.plan.plan import Binding, Kind, Plan, PlannedProvider, PlannedStep
 from flowbuilder.results import Status
 
 if TYPE_CHECKING:
@@ -37,13 +38,22 @@ class Providers:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        # Those that only what runs inside a body requests come later.
+        self._planned = dict(plan.providers)
+        self._plan = plan = replace(plan, providers=self._planned)
         self._of_run = ProviderSet(plan)
         self.per_step = frozenset(name for name, one in plan.providers.items() if one.definition.is_per_step)
         self._loop_sets: dict[Attempt, ProviderSet] = {}
         self._thread_sets: dict[Attempt, ThreadSet] = {}
         self._errors: list[BaseException] = []
-        self._known: dict[tuple[str, str], Needed] = {}
+        self._known: dict[tuple[PlannedStep, str], Needed] = {}
+
+    def know(self, planned: Iterable[PlannedProvider]) -> None:
+        """Know providers that only what runs inside a body requests."""
+        new = {one.name: one for one in planned if one.name not in self._planned}
+        if new:
+            self._planned |= new
+            self.per_step |= {name for name, one in new.items() if one.definition.is_per_step}
 
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up that are not left to its thread."""
@@ -68,7 +78,7 @@ class Providers:
 
     def _needed(self, attempt: Attempt) -> Needed:
         """Return what the loop sets up for an attempt; looked up once for each step and phase."""
-        key = attempt.step.name, attempt.phase
+        key = attempt.step, attempt.phase
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = Needed(self._own(attempt), self._shared(attempt))

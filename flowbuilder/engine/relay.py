@@ -15,7 +15,7 @@ log = logging.getLogger("flowbuilder")
 
 BACKLOG = 2_000
 WATCHERS = (
-    "run_start", "batch_start", "step_start", "step_retry", "step_repeat", "step_finish",
+    "run_start", "batch_start", "step_start", "step_progress", "step_retry", "step_repeat", "step_finish",
     "step_error", "step_skip", "step_undo", "run_cancel", "batch_finish", "run_finish",
 )  # fmt: skip
 

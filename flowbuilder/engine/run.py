@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.context import Inside
 from flowbuilder.engine.ending import Ending
 from flowbuilder.engine.kept import Kept
 from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
@@ -17,9 +18,10 @@ class Run:
     Args:
         state: the state of the run, from now on changed only here and by ``Ending``.
         attend: what the loop is to call when it has to act.
+        ending: what follows when an attempt ends, where that is not the same as in any run.
     """
 
-    def __init__(self, state: RunState, attend: Callable[[], None]) -> None:
+    def __init__(self, state: RunState, attend: Callable[[], None], ending: Ending | None = None) -> None:
         self.state = state
         self.attend = attend
         self.info = state.info
@@ -27,16 +29,17 @@ class Run:
         self.variables = state.variables
         self.wrappers = state.shared.wrappers
         self.providers = state.providers
+        self.memory = state.memory
         self.info_of = state.records.info_of
         self.arguments = state.values.arguments
         self.items_of = state.values.items_of
         self.result_of = state.records.as_ended
-        self._ending = Ending(state, attend)
+        self._ending = ending or Ending(state, attend)
         has_own = state.providers.per_step
         self.settle = self._ending.settle_or_release if has_own else self._ending.settle
         self.stop_clock = self._ending.stop_clock
         self.hand_over = self._ending.hand_over
-        self._steps = state.info.plan.steps
+        self._steps = state.steps
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
         has_limit, goes_on = state.info.config.step_timeout is not None, state.info.kept is not None
@@ -50,6 +53,15 @@ class Run:
         if self.state.shared.journal is not None:
             self.state.shared.journal.note(attempt)
         self._tell_start(attempt)
+
+    def tell_progress(self, attempt: Attempt, done: float, total: float | None) -> None:
+        """Tell how far an attempt's body is."""
+        if not self.is_over(attempt):
+            self.state.relay.tell("step_progress", run=self.info, step=attempt.info, done=done, total=total)
+
+    def inside(self, attempt: Attempt) -> Inside:
+        """Return what an attempt's body may run things with, by its ``ctx``."""
+        return self.state.shared.inside(attempt, self)
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.context import Inside
 from flowbuilder.engine.journal import Journal, Teller
 from flowbuilder.engine.limits import Limit
+from flowbuilder.engine.memory import Memory
 from flowbuilder.engine.providers import Providers
 from flowbuilder.engine.records import Records
 from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
@@ -58,6 +60,12 @@ class Shared(Protocol):
     def attend(self, call: Callable[[], None]) -> None:
         """Have the loop call ``call``."""
 
+    def inside(self, attempt: Attempt, run: Any) -> Inside:
+        """Return what an attempt of a run may run things with, by its ``ctx``."""
+
+    def cancel_bodies(self, current: Mapping[int, Attempt]) -> None:
+        """Cancel the bodies of attempts, by unit; on the loop."""
+
 
 class RunState:
     """The parts a run is made of, and what it keeps beside them.
@@ -91,6 +99,8 @@ class RunState:
         self.shared = shared
         self.relay = shared.teller
         self.variables = variables
+        self.steps = info.plan.steps
+        self.resources = resources
         self.shape = info.plan.shape
         self.batches = barriers_of(info.plan, config)
         kept = self._kept_steps()
@@ -108,6 +118,7 @@ class RunState:
             self._keep(unit, info.plan.steps[unit].name)
         self.providers = Providers(info.plan)
         self.values = Values(info.plan, self.records, self.providers)
+        self.memory = Memory()
         self.tries: dict[int, int] = {}
         self.rounds: dict[int, Rounds] = {}
         self.due: dict[int, float] = {}
@@ -204,4 +215,4 @@ class RunState:
 
     def step_of(self, unit: int) -> PlannedStep:
         """Return the step of a unit, also for an item."""
-        return self.info.plan.steps[self.schedule.step(unit)]
+        return self.steps[self.schedule.step(unit)]

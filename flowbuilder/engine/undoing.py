@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 
@@ -13,7 +13,7 @@ from flowbuilder.engine.engine import Engine
 from flowbuilder.engine.limits import Needs
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.share import Share
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, listed
+from flowbuilder.errors import InnerStepError, StepCancelledError, StepTimeoutError, listed
 from flowbuilder.plan.pieces import Kind
 
 
@@ -41,6 +41,8 @@ class Undoing:
         self.items_of = run.items_of
         self.result_of = run.result_of
         self.begin = run.begin
+        self.inside = _nothing_inside
+        self.memory, self.tell_progress = run.memory, run.tell_progress
         self._state = run.state
         self._engine = engine
         self._make_share = make_share
@@ -237,3 +239,10 @@ class Undoing:
         if self._state.overdue.pop(id(attempt), None) and not self._state.overdue and self._state.when_left:
             self._state.when_left()
         self._engine.attend(ended.set)
+
+
+def _nothing_inside(attempt: Attempt) -> NoReturn:
+    raise InnerStepError(
+        f"the undo of {attempt.info.name} cannot run other steps", where=attempt.step.definition.where,
+        hint="call them as the functions they are",
+    )  # fmt: skip

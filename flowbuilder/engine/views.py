@@ -35,9 +35,13 @@ class StepInfo(NamedTuple):
 
     ``name`` is ``measure`` for a step and ``measure[3]`` for an item; ``item`` is the item's index
     and None for a step; ``total`` is the number of items of a mapped step as a whole, else None.
+    What a body runs by ``ctx.run`` or ``ctx.map`` has the name of that body's step as its ``parent``, and
+    is called after it: ``crawl/fetch``, ``crawl/fetch[3]``, and ``crawl/fetch~2`` where it is the second
+    of that name.
     """
 
     name: str
     definition: StepDefinition | WorkflowDefinition
     item: int | None = None
     total: int | None = None
+    parent: str | None = None

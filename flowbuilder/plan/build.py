@@ -18,6 +18,7 @@ from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.gathering import gathering
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.homes import Homes
+from flowbuilder.plan.inner import InnerSteps
 from flowbuilder.plan.inputs import Inputs
 from flowbuilder.plan.names import Names
 from flowbuilder.plan.overrides import Overrides
@@ -120,6 +121,7 @@ class _Builder:
             inputs=MappingProxyType(inputs),
             providers=MappingProxyType(self._providers),
             warnings=tuple(dict.fromkeys(known.warnings)),
+            inner=InnerSteps(known, inputs, self._providers, self._checks, self._executor),
         )
 
     def _used(self, member: Member) -> list[str]:

@@ -22,6 +22,7 @@ class Kind(Enum):
     RESULT = "result"
     PREVIOUS = "previous"
     ERROR = "error"
+    ARGUMENT = "argument"  # of a step that a body runs by itself
 
 
 class Binding(NamedTuple):

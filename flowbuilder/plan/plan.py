@@ -14,6 +14,8 @@ from flowbuilder.plan.shape import Shape, shape_of
 if TYPE_CHECKING:
     import networkx
 
+    from flowbuilder.plan.inner import InnerSteps
+
 __all__ = ["Binding", "Kind", "Plan", "PlannedInput", "PlannedProvider", "PlannedStep"]
 
 
@@ -22,7 +24,8 @@ class Plan:
     """What a run will do: steps in an order in which each comes after its upstream.
 
     The body of the workflow, where there is one, is the last step. ``providers`` are in an order
-    in which each comes after those it requests. The graph is built when it is first looked at.
+    in which each comes after those it requests. ``inner`` plans what bodies run by ``ctx.run`` and
+    ``ctx.map``. The graph is built when it is first looked at.
     """
 
     workflow: WorkflowDefinition
@@ -30,6 +33,7 @@ class Plan:
     inputs: Mapping[str, PlannedInput] = field(default_factory=dict)
     providers: Mapping[str, PlannedProvider] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    inner: InnerSteps | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,359 @@
+"""Inner: what runs inside one body, by its ``ctx.run`` and ``ctx.map``; the body lends it its slot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from itertools import islice
+from typing import Any, Protocol
+
+import anyio
+
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.inner_run import InnerRun
+from flowbuilder.engine.lending import Taker
+from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of, pool_of
+from flowbuilder.engine.run import Run
+from flowbuilder.engine.share import Share
+from flowbuilder.engine.views import StepInfo
+from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
+from flowbuilder.errors import InnerStepError, StepCancelledError, listed, shown_value
+from flowbuilder.plan.inner import InnerStep
+
+
+class Calls(Protocol):
+    """The engine, as bodies that run something use it."""
+
+    lock: Any
+
+    def lane_anywhere(self, executor: str) -> int:
+        """Return the number of an executor's lane, from any thread."""
+
+    def window(self, lane: int) -> int:
+        """Return how many units of a lane run at once."""
+
+    def attend(self, call: Callable[[], None]) -> None:
+        """Have the loop call ``call``."""
+
+    def wake_lanes(self) -> None:
+        """Wake every lane that could start something."""
+
+
+class Inner:
+    """What runs inside one body.
+
+    Its slot is lent from the first call that waits to the last one that has ended.
+
+    Args:
+        attempt: the attempt whose body it is.
+        run: the run, or the call of another body, that the attempt belongs to.
+        engine: what all runs share.
+    """
+
+    def __init__(self, attempt: Attempt, run: Run, engine: Calls) -> None:
+        self.attempt = attempt
+        self.run = run
+        self._engine = engine
+        self._held = {} if attempt.step.is_body else getattr(attempt.step.definition, "resources", {})
+        # What it holds itself goes to what it runs, and else what the nearest body around it holds.
+        self.resources: Mapping[str, Limit] = pool_of(self._held) if self._held else run.state.resources
+        self._names: Counter[str] = Counter()
+        self._open: dict[InnerRun, Waiter] = {}
+        self._taker: Taker | None = None
+        self._returning: list[Waiter] = []
+        self._is_stopped = False
+
+    # In an async body.
+
+    async def call(self, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run a function once, and return what it returns."""
+        waiter = LoopWaiter(self._engine.attend)
+        return await self._see(waiter, self._calling(waiter, fn, args, kwargs))
+
+    async def map(self, fn: Any, items: Iterable[Any], limit: int | None, fixed: Mapping[str, Any]) -> Any:
+        """Run a function once per item, and return the list of what it returned."""
+        waiter = LoopWaiter(self._engine.attend)
+        return await self._see(waiter, self._mapping(waiter, fn, items, limit, fixed))
+
+    async def _see(self, waiter: LoopWaiter, waiting: Waiting[Any]) -> Any:
+        try:
+            return await waiter.see(waiting)
+        except BaseException:  # a cancellation, which asyncio and trio each have their own class for
+            rest = self._breaking_off(waiter)
+            with anyio.CancelScope(shield=True):
+                await waiter.see(rest)
+            raise
+
+    async def end(self) -> None:
+        """Leave nothing behind: cancel what still runs, and wait for it."""
+        waiter = LoopWaiter(self._engine.attend)
+        with anyio.CancelScope(shield=True):
+            await waiter.see(self._ending(waiter))
+
+    # In a thread body.
+
+    def call_sync(self, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Do as ``call``."""
+        waiter = ThreadWaiter(self._engine.attend)
+        return waiter.see(self._calling(waiter, fn, args, kwargs))
+
+    def map_sync(self, fn: Any, items: Iterable[Any], limit: int | None, fixed: Mapping[str, Any]) -> list[Any]:
+        """Do as ``map``."""
+        waiter = ThreadWaiter(self._engine.attend)
+        return waiter.see(self._mapping(waiter, fn, items, limit, fixed))
+
+    def end_sync(self) -> None:
+        """Do as ``end``."""
+        waiter = ThreadWaiter(self._engine.attend)
+        waiter.see(self._ending(waiter))
+
+    def refuse(self, *, is_async: bool) -> None:
+        """Refuse to wait in a way that the body cannot.
+
+        Raises:
+            InnerStepError: naming the other way.
+        """
+        body = self.attempt.step
+        if (body.executor == "loop") is not is_async:
+            raise InnerStepError(
+                f"{shown_value(self.attempt.info.name)} is {'a plain def' if is_async else 'an async def'}",
+                where=body.definition.where,
+                hint="use: ctx.run_sync(…), ctx.map_sync(…)" if is_async else "use: await ctx.run(…), await ctx.map(…)",
+            )
+
+    # What the run says; under the lock.
+
+    def stop(self) -> None:
+        """Cancel what runs here: nobody waits for the body any more."""
+        self._is_stopped = True
+        for call in list(self._open):
+            call.stop(f"{self.attempt.info.name} was cancelled")
+        if not self._open:
+            self._take_back_at_once()
+
+    def leave(self) -> None:
+        """Do so, and the second time leave behind what still runs."""
+        if not self._is_stopped:
+            self.stop()
+            return
+        for call in list(self._open):
+            call.leave()
+
+    # How a body waits; each yields whenever it has to, without the lock.
+
+    def _calling(self, waiter: Waiter, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Waiting[Any]:
+        planned = self._planned(fn, len(args), frozenset(kwargs))
+        call = self._opened(planned, waiter)
+        given = {**dict(zip(planned.names, args, strict=True)), **kwargs}
+        self._feed(call, [given], is_last=True, is_map=False)
+        yield from self._until_done(call)
+        yield from self._returned(call, waiter)
+        if call.errors:
+            raise call.errors[0]
+        return call.results[0]
+
+    def _mapping(
+        self, waiter: Waiter, fn: Any, items: Iterable[Any], limit: int | None, fixed: Mapping[str, Any]
+    ) -> Waiting[list[Any]]:
+        planned = self._planned(fn, 1, frozenset(fixed))
+        pulling = _Pulling(items, planned.names[0], fixed)
+        call = self._opened(planned, waiter, pulling.total)
+        window = min(limit or call.window, call.window)
+        call.tell_start()
+        while True:
+            with self._engine.lock:
+                is_done, room = call.is_done, window - call.schedule.open
+            if is_done:
+                break
+            if room > 0 and not pulling.is_over:
+                self._feed(call, pulling.pulled(room), is_last=pulling.is_over)
+            else:
+                yield
+        yield from self._returned(call, waiter)
+        return call.outcome(pulling.error)
+
+    def _until_done(self, call: InnerRun) -> Waiting[None]:
+        while True:
+            with self._engine.lock:
+                if call.is_done:
+                    return
+            yield
+
+    def _returned(self, call: InnerRun, waiter: Waiter) -> Waiting[None]:
+        """End a call: the slot comes back, unless others that are open still need it lent."""
+        with self._engine.lock:
+            del self._open[call]
+            self._returning.append(waiter)
+            if not self._open:
+                # Not even an overdue thread, which keeps its slot, may keep the body from going on.
+                take_back = self._take_back_at_once if call.has_overdue else self._take_back
+                take_back()
+        while True:
+            with self._engine.lock:
+                if self._taker is None or self._open:
+                    self._returning.remove(waiter)
+                    break
+            yield
+        if call.is_stopped:
+            raise StepCancelledError(f"{self.attempt.info.name} was cancelled, and with it {call.whole.name}")
+
+    def _breaking_off(self, waiter: Waiter) -> Waiting[None]:
+        """Cancel what a body waits for, which is cancelled itself there, and take the slot back at once."""
+        call = next((one for one, own in self._open.items() if own is waiter), None)
+        if call is not None:
+            with self._engine.lock:
+                call.stop(f"{self.attempt.info.name} was cancelled")
+            yield from self._until_done(call)
+            call.tell_cancelled()
+        with self._engine.lock:
+            if call is not None:
+                del self._open[call]
+            if waiter in self._returning:
+                self._returning.remove(waiter)
+            if not self._open:
+                self._take_back_at_once()
+
+    def _ending(self, waiter: Waiter) -> Waiting[None]:
+        with self._engine.lock:
+            left = list(self._open)
+            for call in left:
+                call.waiters.append(waiter)
+            self.stop()
+        for call in left:
+            yield from self._until_done(call)
+        with self._engine.lock:
+            self._take_back_at_once()
+
+    # Its parts.
+
+    def _planned(self, fn: Any, positional: int, keywords: frozenset[str]) -> InnerStep:
+        plan = self.run.info.plan
+        if not callable(fn) or plan.inner is None:
+            raise InnerStepError(
+                "ctx runs functions", got=shown_value(fn), allowed="a step, a workflow, or any function"
+            )
+        planned = plan.inner(fn, positional, keywords)
+        self.run.state.providers.know(planned.provided)
+        return planned
+
+    def _opened(self, planned: InnerStep, waiter: Waiter, total: int | None = None) -> InnerRun:
+        definition, parent = planned.step.definition, self.attempt.info.name
+        needs = self._needs(planned)
+        lane = self._engine.lane_anywhere(planned.step.executor)
+        with self._engine.lock:
+            if self._is_stopped or self.run.is_over(self.attempt):
+                raise StepCancelledError(f"{parent} is over: it timed out or its run was cancelled")
+            whole = StepInfo(self._name(definition.name), definition, None, total, parent)
+            call = InnerRun(self, planned, whole, lane=lane, needs=needs, waiter=waiter)
+            call.window = self._engine.window(lane)
+            self._lend()
+            self._open[call] = waiter
+        return call
+
+    def _name(self, name: str) -> str:
+        """Return what a call is named: which one it is, of those of this name in this body."""
+        self._names[name] += 1
+        count = self._names[name]
+        return f"{self.attempt.info.name}/{name}" + (f"~{count}" if count > 1 else "")
+
+    def _needs(self, planned: InnerStep) -> Needs:
+        definition = planned.step.definition
+        if not definition.resources:
+            return NO_NEEDS
+        for name, amount in definition.resources.items():
+            limit = self.resources.get(name)
+            if limit is None or amount > limit.capacity:
+                there_is = "the body that runs it holds" if self._held else "there is for it"
+                raise InnerStepError(
+                    f"{shown_value(definition.name)} needs more of {shown_value(name)} than {there_is}",
+                    where=definition.where,
+                    got=str(amount),
+                    allowed=listed(f"{one.name}={one.capacity}" for one in self.resources.values()) or "nothing",
+                    hint="what runs inside a step that holds resources has those and no others",
+                )
+        return needs_of(definition.resources, self.resources)
+
+    def _feed(self, call: InnerRun, given: list[Mapping[str, Any]], *, is_last: bool, is_map: bool = True) -> None:
+        with self._engine.lock:
+            call.feed(given, is_last=is_last, is_map=is_map)
+        self._engine.wake_lanes()
+
+    # The slot; under the lock.
+
+    @property
+    def _share(self) -> Share:
+        return self.run.schedule.share
+
+    def _lend(self) -> None:
+        if self._taker is None:
+            self._taker = self._share.lend(self.run.schedule.lane(self.attempt.unit), self._granted)
+        elif not self._open and self._share.slots.wait_no_more(self._taker):
+            self._wake_returning()
+
+    def _granted(self) -> None:
+        self._taker = None
+        self._wake_returning()
+
+    def _take_back(self) -> None:
+        if self._taker is not None:
+            self._share.slots.take_back(self._taker)
+
+    def _take_back_at_once(self) -> None:
+        if self._taker is not None:
+            self._share.slots.take_back_at_once(self._taker)
+            self._granted()
+
+    def _wake_returning(self) -> None:
+        for waiter in self._returning:
+            waiter.wake()
+
+
+def refuse_outside(attempt: Attempt) -> None:
+    """Refuse to run something inside a body that cannot wait for it.
+
+    Raises:
+        InnerStepError: saying why.
+    """
+    executor = attempt.step.executor
+    if executor in ("loop", "thread"):
+        return
+    why = {
+        "inline": "it runs on the loop's own thread, where waiting would stop everything",
+        "process": "it runs in a worker process, which has of ctx only its data, log and progress",
+    }
+    reason = why.get(executor, "its executor is not part of the run")
+    raise InnerStepError(
+        f"{shown_value(attempt.info.name)} cannot run others: {reason}",
+        where=attempt.step.definition.where,
+        got=f"executor={executor!r}",
+        allowed='async def, or a plain def with executor="thread"',
+    )
+
+
+class _Pulling:
+    """Takes items from any iterable, in the body's own thread, as there is room for them.
+
+    ``is_over`` says that there are no more, ``error`` what the iterable raised, ``total`` how many there are
+    where that is known.
+    """
+
+    def __init__(self, items: Iterable[Any], parameter: str, fixed: Mapping[str, Any]) -> None:
+        try:
+            self._items: Iterator[Any] = iter(items)
+        except TypeError:
+            raise InnerStepError("ctx.map takes items one can loop over", got=shown_value(items)) from None
+        self.total = len(items) if isinstance(items, Sized) else None
+        self.is_over = False
+        self.error: BaseException | None = None
+        self._parameter = parameter
+        self._fixed = fixed
+
+    def pulled(self, room: int) -> list[Mapping[str, Any]]:
+        """Return the arguments for the next items, at most ``room`` of them."""
+        found: list[Mapping[str, Any]] = []
+        try:
+            found += ({self._parameter: item, **self._fixed} for item in islice(self._items, room))
+        except BaseException as error:  # a generator of the user's; raised when what runs has ended
+            self.error = error
+        self.is_over = len(found) < room or self.error is not None
+        return found
