@@ -26,6 +26,10 @@ class Plugins(pluggy.PluginManager):
         super().__init__(hookspecs.PROJECT)
         self.add_hookspecs(hookspecs)
 
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> pluggy.HookspecOpts | None:
+        """Return what the specification of a hook says; of the names beside the hooks nothing is asked."""
+        return super().parse_hookspec_opts(module_or_class, name) if name.startswith(PREFIX) else None
+
     def get_canonical_name(self, plugin: Any) -> str:
         """Return what a plugin without a name is called: its module's name, or its class's with a number."""
         name = getattr(plugin, "__name__", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import typing
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
@@ -128,7 +127,7 @@ def refuse_unknown(name: str, words: Mapping[str, Any], known: type) -> None:
     Raises:
         TypeError: naming it, and what there is.
     """
-    allowed = list(typing.get_type_hints(known))
+    allowed = list(known.__annotations__)
     for word in words:
         if word not in allowed:
             raise TypeError(f"{name}() has no argument {word!r}; it takes {', '.join(allowed)}")
