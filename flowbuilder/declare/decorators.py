@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar, Unpack
 
+from flowbuilder.declare.cache_word import checked_cache
 from flowbuilder.declare.config import checked_config
 from flowbuilder.declare.definitions import (
     ATTRIBUTE,
@@ -24,7 +25,6 @@ from flowbuilder.declare.words import (
     ProviderWords,
     StepWords,
     WorkflowWords,
-    checked_cache,
     checked_each,
     checked_executor,
     checked_function,

@@ -37,12 +37,13 @@ class Caching:
         self._reads = reads
         self._canonical = Canonical(self._code)
         self._marks: dict[int, tuple[Any, str]] = {}
-        self._codes: dict[int, tuple[PlannedStep, Mapping[str, str]]] = {}
+        self._codes: dict[int, tuple[PlannedStep, Mapping[str, str] | UnstableError]] = {}
 
     def prepare(self, plan: Plan) -> None:
         """Look at the code of a plan's steps before any of them runs, and could change what it refers to."""
         for number in plan.shape.cached:
-            self._code_of(plan.steps[number])
+            step = plan.steps[number]
+            self._codes.setdefault(id(step), (step, self._look_at_code(step)))
 
     def look_up(self, run: RunInfo, step: PlannedStep, arguments: Mapping[str, Any]) -> Look:
         """Return the result that stands for that of a step, or why there is none."""
@@ -125,17 +126,25 @@ class Caching:
             return self._canonical.of(value)
         except UnstableError as error:
             raise error.inside(name) from None
+        except Exception as error:  # objects are looked into here, whose own code may raise anything
+            raise _opaque(value, error).inside(name) from None
 
     def _code_of(self, step: PlannedStep) -> Mapping[str, str]:
         known = self._codes.get(id(step))
         if known is None:
-            fn = step.definition.fn
-            marks = dict(Fingerprint(fn.func if isinstance(fn, partial) else fn).marks)  # type: ignore[arg-type]  # a planned step has a function
-            key = _cache_of(step).key
-            if key is not None:
-                marks["its key function"] = Fingerprint(key).mark
-            known = self._codes[id(step)] = step, marks
+            known = self._codes[id(step)] = step, self._look_at_code(step)
+        if isinstance(known[1], UnstableError):
+            raise known[1]
         return known[1]
+
+    def _look_at_code(self, step: PlannedStep) -> Mapping[str, str] | UnstableError:
+        fn: Any = step.definition.fn
+        key = _cache_of(step).key
+        try:
+            marks = dict(Fingerprint(fn.func if isinstance(fn, partial) else fn).marks)
+            return marks if key is None else {**marks, "its key function": Fingerprint(key).mark}
+        except Exception as error:  # as above
+            return _opaque(fn, error).inside("its code")
 
     def _code(self, thing: Any) -> bytes | None:
         """Return what stands for a class or function that is, or is part of, a value."""
@@ -172,6 +181,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, StepResult):
         return "StepResult", str(value.status), value.raw_value, value.reason
     return value
+
+
+def _opaque(value: Any, error: Exception) -> UnstableError:
+    return UnstableError(value, f"which cannot be looked into ({type(error).__name__}: {shown(str(error), 100)})")
 
 
 def _is_secret(name: str, plan: Plan) -> bool:

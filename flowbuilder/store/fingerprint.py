@@ -14,7 +14,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from flowbuilder.store.canonical import Canonical, UnstableError, leaf
+from flowbuilder.store.canonical import Canonical, leaf
 
 LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (Path(functools.__file__).parent, Path(__file__).parents[1]))
 INSTALLED = ("site-packages", "dist-packages")
@@ -100,7 +100,7 @@ class Fingerprint:
         """Return a value that code refers to: data as what it is, any other object by its class."""
         try:
             return self._canonical.of(value)
-        except UnstableError:
+        except Exception:  # beside an UnstableError whatever the code of an object raises that is looked into
             return leaf("object", self._code(type(value)) or b"")
 
     # What things are made of.
@@ -126,14 +126,12 @@ class Fingerprint:
         for level, name, parts in _imports(fn.__code__):
             yield from _imported(level, name, parts, str(fn.__globals__.get("__package__") or ""))
 
-    def _global(self, value: Any, names: Iterable[str]) -> bytes:
-        """Return a global value; of a module of the project, what of it the code may name."""
-        if not isinstance(value, ModuleType) or not _is_ours(value):
+    def _global(self, value: Any, names: Iterable[str], within: tuple[ModuleType, ...] = ()) -> bytes:
+        """Return a global value; of a module of the project, what of it the code may name, but not the way back."""
+        if not isinstance(value, ModuleType) or value in within or not _is_ours(value):
             return self._of(value)
         own = vars(value)
-        parts = [
-            name.encode() + self._global(own[name], names) for name in names if name in own and own[name] is not value
-        ]
+        parts = [name.encode() + self._global(own[name], names, (*within, value)) for name in names if name in own]
         return leaf("module", b"".join(parts))
 
     def _of_code(self, code: CodeType) -> bytes:

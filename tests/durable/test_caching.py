@@ -138,6 +138,28 @@ def test_what_cannot_be_told_apart_is_not_cached_and_says_so(store: Store) -> No
     assert note(results[1]).reason.endswith("which can be read only once; say by key= what counts")
 
 
+@dataclass
+class Odd:
+    x: int
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "x":
+            raise RuntimeError("no")
+        return super().__getattribute__(name)
+
+    def __repr__(self) -> str:
+        return "odd"
+
+
+def test_what_raises_when_it_is_looked_into_is_not_cached(store: Store) -> None:
+    def load(x: Any = Odd(1)) -> int:  # noqa: B008 - a default that a user may write
+        return 1
+
+    result = ran(load, store)
+    assert result.value == 1
+    assert note(result).reason == "x is odd, which cannot be looked into (RuntimeError: no); say by key= what counts"
+
+
 def test_a_result_that_cannot_be_stored_is_made_anew(store: Store) -> None:
     def load() -> Any:
         return threading.Lock()

@@ -152,6 +152,14 @@ def test_of_a_module_of_the_project_counts_what_is_named(load: Load) -> None:
     assert Fingerprint(version(helper.replace("return x", "return -x")).f).marks != kept
 
 
+def test_modules_that_name_one_another_are_no_endless_circle(load: Load) -> None:
+    one, other = load("x = 1", name="one"), load("y = 2", name="other")
+    one.other, other.one = other, one  # type: ignore[attr-defined]  # as an import of one another does
+    before = Fingerprint(load("import one\ndef f(): return one.other.one.x, one.other.y").f).mark
+    other.y = 3  # type: ignore[attr-defined]  # as above
+    assert Fingerprint(load("import one\ndef f(): return one.other.one.x, one.other.y").f).mark != before
+
+
 def test_a_module_that_is_imported_by_the_function_counts_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Load
 ) -> None:
