@@ -9,6 +9,7 @@ from flowbuilder.durable.prints import code_of, wiring_of
 from flowbuilder.durable.resumption import NAMED, ResumeWords, Resumption, counted
 from flowbuilder.engine.kept import Kept
 from flowbuilder.errors import RunRefusedError, UnknownNameError, listed, shown
+from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
 from flowbuilder.results import Status, StepResult
 from flowbuilder.store.contract import Store
@@ -18,6 +19,7 @@ from flowbuilder.store.values import decode
 MOST_DEATHS = 5
 
 
+@no_garbage_sought()
 def look_back(store: Store, row: RunRow, plan: Plan, words: ResumeWords) -> Resumption:
     """Return how a run goes on with a plan of its workflow.
 
@@ -45,6 +47,7 @@ class _LookBack:
         for unit in [*self._ended, *self._attempts]:
             self._units.setdefault(unit.step, []).append(unit)
         self._results: dict[str, StepResult[Any]] = {}
+        self._codes: dict[str, str] = {}
         self._again: dict[str, str] = {}
         self._firm: set[str] = set()
 
@@ -120,11 +123,9 @@ class _LookBack:
         return "its parameters come from elsewhere now" if name in rewired else "it follows from what runs again"
 
     def _changed(self) -> Iterator[str]:
-        for name in dict.fromkeys(Unit(one.partition("[")[0]) for one in self._results):
-            step = self._plan.by_name[name.step]
-            rows = [self._ended[unit] for unit in self._units[step.name] if unit in self._ended]
-            if any(row.code and row.code != code_of(step) for row in rows[:1]):
-                yield step.name
+        for name, code in self._codes.items():
+            if code and code != code_of(self._plan.by_name[name]):
+                yield name
 
     # What is kept.
 
@@ -165,6 +166,7 @@ class _LookBack:
         except ValueError as error:
             return f"its result cannot be read any more ({shown(error)})"
         self._results[str(unit)] = _result(row, value)
+        self._codes.setdefault(unit.step, row.code)
         return None
 
     def _reason(self, unit: Unit) -> str:

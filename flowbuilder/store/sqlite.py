@@ -154,13 +154,12 @@ class SqliteStore:
         """Return the attempts that the last owner of a run has noted to begin; see ``Store.begun``."""
         return self._ownership.begun(run_id)
 
-    def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
+    def values(self, run_id: str) -> list[tuple[Unit, Encoded]]:
         """Return what the steps and items of a run returned; see ``Store.values``."""
         with self._reads() as connection:
             found = reading.values(connection, run_id)
-        for unit, kept in found:
-            with _translated(self.path):
-                yield unit, self._files.get(kept)
+        with _translated(self.path):
+            return [(unit, self._files.get(kept)) for unit, kept in found]
 
     @contextmanager
     def _reads(self) -> Iterator[sqlite3.Connection]:

@@ -12,6 +12,7 @@ from flowbuilder.store.rows import NOT_STORED, Encoded
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 DEEPEST = 100
+READER = json.JSONDecoder()
 JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 CHECKED = 64 * 1024
 
@@ -43,7 +44,7 @@ def decode(encoded: Encoded) -> Any:
         ValueError: when it cannot be read any more, or was never stored.
     """
     if encoded.format == "json":
-        return json.loads(encoded.data)
+        return READER.decode(encoded.data.decode("ascii"))
     if encoded == NOT_STORED:
         raise ValueError("it was not stored")
     try:
