@@ -317,6 +317,26 @@ def test_the_weather_is_summed_up_by_year(flowtester: FlowTester) -> None:
     ]
 
 
+# The crawler.
+
+
+def test_the_crawl_finds_what_the_links_lead_to(flowtester: FlowTester) -> None:
+    pages = {"index": "[a](a.md#x) `[b](b.md)`", "a": "[index](index.md) [gone](sub/gone.md)", "b": ""}
+    for name, text in pages.items():
+        (flowtester.path / f"{name}.md").write_text(text, encoding="utf-8")
+    outcome = flowtester.run("run", str(EXAMPLES / "flow_crawl.py"), "-P", "start=index.md")
+    said = outcome.result.value.splitlines()
+    assert said[0] == "2 pages, 3 links between them"
+    assert said[1] == f"missing: {(flowtester.path / 'sub' / 'gone.md').resolve()}"
+    assert said[2] == "no link leads to b.md"
+    assert outcome.recorder.results["crawl/links"].value == [[(flowtester.path / "a.md").resolve()]]
+
+
+def test_the_documentation_of_this_project_has_no_missing_page(flowtester: FlowTester) -> None:
+    outcome = example(flowtester, "flow_crawl.py")
+    assert "missing" not in outcome.result.value
+
+
 # The polling loop.
 
 

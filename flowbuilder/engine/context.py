@@ -126,7 +126,7 @@ class Context:
     def run(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, R]: ...
 
     def run(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        """Run a step, a workflow or any function inside this one, and await what it returns.
+        """Run a step, or any function, inside this one, and await what it returns.
 
         Arguments bind as in a call. What is not given comes from providers, ``ctx`` and inputs, never
         from steps. While the body waits, it lends its slot to what it waits for.

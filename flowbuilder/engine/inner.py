@@ -229,9 +229,7 @@ class Inner:
     def _planned(self, fn: Any, positional: int, keywords: frozenset[str]) -> InnerStep:
         plan = self.run.info.plan
         if not callable(fn) or plan.inner is None:
-            raise InnerStepError(
-                "ctx runs functions", got=shown_value(fn), allowed="a step, a workflow, or any function"
-            )
+            raise InnerStepError("ctx runs functions", got=shown_value(fn), allowed="a step, or any function")
         planned = plan.inner(fn, positional, keywords)
         self.run.state.providers.know(planned.provided)
         return planned

@@ -114,7 +114,7 @@ class InnerSteps:
             raise InnerStepError(
                 f"ctx cannot run the {kind} {shown_value(found.name)} so",
                 where=found.where,
-                allowed="a step, or any function; ctx.run takes a workflow too",
+                allowed="a step, or any function",
             )
         _refuse_words(found)
         return found

@@ -56,6 +56,17 @@ async def inside(ctx: Context) -> None:
     assert_type((await arun(built)).value, Any)
     assert_type(await ParallelExecutor().execute([("one", rows)]), ParallelResults)
     assert_type(ctx.item, int | None)
+    assert_type(await ctx.run(rows, "a"), list[int])
+    assert_type(await ctx.run(later, rows=[1]), int | None)
+    assert_type(await ctx.map(rows, ["a"]), list[list[int]])
+    assert_type(await ctx.map(later, [[1]], limit=2), list[int | None])
+
+
+def inside_plainly(ctx: Context) -> None:
+    assert_type(ctx.run_sync(rows, root="a"), list[int])
+    assert_type(ctx.run_sync(later, [1]), int | None)
+    assert_type(ctx.map_sync(rows, ("a" for _ in range(2))), list[list[int]])
+    assert_type(ctx.map_sync(later, [[1]]), list[int | None])
 
 
 awaitable: Coroutine[Any, Any, RunResult[int | None]] = arun(later)
