@@ -55,7 +55,10 @@ class Entries:
     def of(self, name: str, facts: Facts, at: float) -> Sequence[Entry]:
         """Return what is written of a hook that was called at ``at``, seconds since the epoch."""
         make = getattr(self, f"_{name}", None)
-        return make(facts, at) if make is not None else ()
+        if make is None or (name.startswith("step_") and is_inner(facts("step"))):
+            return ()
+        entries: Sequence[Entry] = make(facts, at)
+        return entries
 
     # What is told, by the names of the hooks.
 
@@ -126,12 +129,12 @@ class Entries:
 
     def began(self, attempt: Attempt) -> Sequence[Entry]:
         """Return that an attempt begins."""
-        return self._step_start(attempt.fact, attempt.started - self._clock)
+        return self.of("step_start", attempt.fact, attempt.started - self._clock)
 
     def outcome(self, attempt: Attempt) -> Sequence[Entry]:
         """Return how an attempt ended; for a success with its value, which user code may have a part in."""
         run_id, unit = attempt.source.info.run_id, unit_of(attempt.info)
-        if attempt.phase not in ("body", "rescue") or attempt.passed:
+        if attempt.phase not in ("body", "rescue") or attempt.passed or is_inner(attempt.info):
             return ()
         if attempt.wants_more and attempt.status is Status.SUCCESS:
             return (AttemptMade(run_id, self._made(attempt, unit, "repeated")),)
@@ -196,6 +199,11 @@ class Entries:
         if found is None:
             found = self._prints[id(step)] = step, wiring_of(step), code_of(step)
         return found[1:]
+
+
+def is_inner(step: StepInfo) -> bool:
+    """Return whether a step runs inside the body of another: it is done again with that, and not kept by itself."""
+    return "/" in step.name
 
 
 def unit_of(step: StepInfo) -> Unit:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.durable.entries import Entries, unit_of
+from flowbuilder.durable.entries import Entries, is_inner, unit_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.cached import Look
 from flowbuilder.engine.journal import Recorded
@@ -128,7 +128,7 @@ class StoreJournal:
     def note(self, attempt: Attempt) -> None:
         """Note that the body of an attempt is about to be called, so that it is known should the process die in it."""
         claim = self._claims.get(attempt.source.info.run_id)
-        if claim is not None and attempt.phase == "body":
+        if claim is not None and attempt.phase == "body" and not is_inner(attempt.info):
             claim.begin(unit_of(attempt.info), attempt.number)
 
     def outcome(self, attempt: Attempt) -> Callable[[], Iterable[Entry]]:
