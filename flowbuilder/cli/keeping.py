@@ -41,6 +41,12 @@ def store_place(context: click.Context) -> str:
     return given if "://" in given or is_typed else str(root / given)
 
 
+def is_nothing_kept(context: click.Context) -> bool:
+    """Return whether the store of a command is a file that is not there yet."""
+    place = store_place(context)
+    return "://" not in place and not Path(place).exists()
+
+
 @contextmanager
 def kept(context: click.Context, *, is_read: bool = False) -> Iterator[Store]:
     """Open the store of a command, and close it after it; where it ``is_read`` only, it has to be there.
@@ -52,7 +58,7 @@ def kept(context: click.Context, *, is_read: bool = False) -> Iterator[Store]:
     from flowbuilder.durable.opening import open_store
 
     place = store_place(context)
-    if is_read and "://" not in place and not Path(place).exists():
+    if is_read and is_nothing_kept(context):
         raise NothingToDoError(
             "no run was kept yet", where=shown(place, 500), hint="flowbuilder run keeps its history there"
         )

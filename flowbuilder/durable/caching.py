@@ -48,37 +48,56 @@ class Caching:
     def look_up(self, run: RunInfo, step: PlannedStep, arguments: Mapping[str, Any]) -> Look:
         """Return the result that stands for that of a step, or why there is none."""
         try:
-            row = self._row(run, step, arguments)
+            row = self._row(run.plan, run.run_id, step, arguments)
         except UnstableError as error:
             return _miss(f"{shown(str(error), 300)}; {HINT}")
         if not self._reads:
             return _miss("nothing is taken from the cache", row)
         try:
-            return self._found(row, _cache_of(step))
+            note, found = self._found(row, _cache_of(step))
+            return Look(note=note, value=decode(found.value)) if found is not None else Look(note=note, kept=row)
         except StoreError as error:
             return _miss(shown(error.what), row)
+        except ValueError as error:
+            return _miss(f"what is stored cannot be read any more ({shown(str(error), 200)})", row)
 
-    def _found(self, row: CacheRow, cache: Cache) -> Look:
+    def foresee(self, plan: Plan) -> Iterator[tuple[str, str]]:
+        """Yield for each step that is cached what is known of its result before anything runs; nothing is loaded."""
+        self.prepare(plan)
+        for number in sorted(plan.shape.cached):
+            step = plan.steps[number]
+            yield step.name, _not_known(plan, step) or self._foreseen(plan, step)
+
+    def _foreseen(self, plan: Plan, step: PlannedStep) -> str:
+        given = {name for name, one in plan.inputs.items() if one.origin != "default"}
+        arguments = {
+            one.parameter: plan.inputs[one.source].value if one.kind is Kind.INPUT else one.value
+            for one in step.bindings
+            if one.kind is Kind.VALUE or (one.kind is Kind.INPUT and one.source in given)
+        }
+        try:
+            note, _ = self._found(self._row(plan, "", step, arguments), _cache_of(step))
+        except UnstableError as error:
+            return f"not from cache: {shown(str(error), 300)}; {HINT}"
+        return f"{'' if note.is_hit else 'not '}from cache: {note.reason}"
+
+    def _found(self, row: CacheRow, cache: Cache) -> tuple[CacheNote, CacheRow | None]:
         found = self._store.cached(row.key)
         if found is None:
             before = next(iter(self._store.cache_rows(row.step, 1)), None)
-            return _miss(_difference(before, row) if before else "nothing is stored for it yet", row)
+            return CacheNote(False, _difference(before, row) if before else "nothing is stored for it yet"), None
         age = time.time() - found.made_at
         if cache.seconds is not None and age > cache.seconds:
-            return _miss(f"what is stored is {_age(age)} old, and expires after {_age(cache.seconds)}", row)
-        try:
-            value = decode(found.value)
-        except ValueError as error:
-            return _miss(f"what is stored cannot be read any more ({shown(str(error), 200)})", row)
-        return Look(note=CacheNote(True, f"run {found.run_id}, {_age(age)} ago"), value=value)
+            return CacheNote(False, f"what is stored is {_age(age)} old, and expires after {_age(cache.seconds)}"), None
+        return CacheNote(True, f"run {found.run_id}, {_age(age)} ago"), found
 
     # Keys.
 
-    def _row(self, run: RunInfo, step: PlannedStep, arguments: Mapping[str, Any]) -> CacheRow:
+    def _row(self, plan: Plan, run_id: str, step: PlannedStep, arguments: Mapping[str, Any]) -> CacheRow:
         cache, code = _cache_of(step), self._code_of(step)
         inputs, hidden = {}, []
-        for name, data in self._inputs(run.plan, step, cache, arguments):
-            if _is_secret(name, run.plan):
+        for name, data in self._inputs(plan, step, cache, arguments):
+            if _is_secret(name, plan):
                 # It counts in the key alone: a mark of its own could be tried against likely values.
                 hidden.append(_mark(data))
             else:
@@ -87,7 +106,7 @@ class Caching:
         return CacheRow(
             key=hashlib.sha256(facts).hexdigest(),
             step=step.name,
-            run_id=run.run_id,
+            run_id=run_id,
             code={**code, "Python": PYTHON},
             inputs=inputs,
             version="" if cache.version is None else repr(cache.version),
@@ -194,6 +213,21 @@ def _is_secret(name: str, plan: Plan) -> bool:
 
 def _cache_of(step: PlannedStep) -> Cache:
     return getattr(step.definition, "cache", None) or Cache()
+
+
+def _not_known(plan: Plan, step: PlannedStep) -> str:
+    """Return why nothing is known of a step's inputs before it runs; "" where they are known."""
+    if _cache_of(step).key is not None:
+        return "known when its key function is called"
+    sources = [one.source for one in (*step.bindings, *step.each) if one.kind is Kind.STEP]
+    items = "item by item " * step.mapped
+    if sources:
+        return f"known {items}when {listed(sources)} {'have' if sources[1:] else 'has'} run"
+    asked = [one.source for one in step.bindings if one.kind is Kind.INPUT]
+    missing = [name for name in asked if plan.inputs[name].origin == "missing"]
+    if missing:
+        return f"known when {listed(missing)} {'are' if missing[1:] else 'is'} given"
+    return f"known {items}when it runs" if items else ""
 
 
 def _miss(reason: str, row: CacheRow | None = None) -> Look:

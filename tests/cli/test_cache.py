@@ -66,6 +66,21 @@ def test_a_plan_says_what_is_cached(cached: FlowTester) -> None:
     assert "  double × each item  (cached by its inputs for 3600 s" in out
 
 
+def test_a_plan_says_what_is_known_of_results_before_anything_runs(cached: FlowTester) -> None:
+    known = cached.run("plan").stdout.partition("\ncache\n")[2]
+    assert re.match(r"  rows: from cache: run \w+, \d s ago\n  double: known item by item when rows has run\n", known)
+    other = cached.run("plan", "-P", "count=4").stdout
+    assert "\ncache\n  rows: not from cache: nothing is stored for this count\n" in other
+
+
+def test_a_plan_says_so_where_nothing_was_ever_kept(flowtester: FlowTester) -> None:
+    flowtester.write("flow_report.py", FLOW.replace("count: int = 3", "count: int"))
+    assert "\ncache\n  rows: known when count is given\n" in flowtester.run("plan").stdout
+    given = flowtester.run("plan", "-P", "count=1").stdout
+    assert "\ncache\n  rows: not from cache: nothing is stored for it yet\n" in given
+    assert not (flowtester.path / ".flowbuilder").exists()
+
+
 def test_what_is_stored_is_listed_and_forgotten(cached: FlowTester) -> None:
     assert len(cached.run("cache").stdout.splitlines()) == 4
     assert {row["step"] for row in json.loads(cached.run("cache", "list", "--json").stdout)} == {"rows", "double"}
