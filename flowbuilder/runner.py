@@ -158,7 +158,7 @@ def make_run_plan(
     options = PlanOptions(executors=frozenset(factories(host)), plugins=modules_of(host))
     plan = known.plan(workflow, params, overrides, options)
     # Made now, so that every run of the plan finds it.
-    _ = plan.shape, plan.resources
+    _ = plan.shape, plan.resources, plan.sinks
     host.hook.flowbuilder_plan(plan=plan)
     return plan
 
