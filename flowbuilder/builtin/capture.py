@@ -42,6 +42,7 @@ class Capture:
     def __init__(self, pass_on: Callable[[TextIO, str], None]) -> None:
         self._pass_on = pass_on
         self._streams: dict[str, TextIO] = {}
+        self._captured: list[CapturedStream] = []
         self._log = CapturedLog()
 
     def start(self) -> None:
@@ -50,13 +51,17 @@ class Capture:
             stream = getattr(sys, name)
             if stream is not None:
                 self._streams[name] = stream
-                setattr(sys, name, CapturedStream(name, stream, self._pass_on))
+                self._captured.append(CapturedStream(name, stream, self._pass_on))
+                setattr(sys, name, self._captured[-1])
 
     def stop(self) -> None:
         """Give the streams back, whatever a step has put in their place."""
         for name, stream in self._streams.items():
             setattr(sys, name, stream)
         self._streams.clear()
+        for captured in self._captured:
+            captured.pass_on_begun()
+        self._captured.clear()
         logging.root.removeHandler(self._log)
 
     @hookimpl

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TextIO
@@ -20,12 +21,17 @@ calling: ContextVar[Call | None] = ContextVar("flowbuilder_calling", default=Non
 
 
 class CapturedStream(io.TextIOBase):
-    """Stands in for ``sys.stdout`` or ``sys.stderr``: keeps what a step writes and passes on the rest."""
+    """Stands in for ``sys.stdout`` or ``sys.stderr``: keeps what a step writes and passes on the rest.
+
+    It is passed on in whole lines, each thread's own, so that no line of somebody else comes between
+    the text and the line break of a ``print``; a flush passes on the begun line, too.
+    """
 
     def __init__(self, title: str, stream: TextIO, pass_on: Callable[[TextIO, str], None]) -> None:
         self._title = title
         self._stream = stream
         self._pass_on = pass_on
+        self._begun: dict[int, str] = {}
 
     def write(self, text: str) -> int:
         """Keep or pass on text."""
@@ -33,10 +39,24 @@ class CapturedStream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         call = calling.get()
         if call is None:
-            self._pass_on(self._stream, text)
+            self._pass_on_lines(text)
         else:
             call.write(self._title, text)
         return len(text)
+
+    def _pass_on_lines(self, text: str) -> None:
+        thread = threading.get_ident()
+        text = self._begun.pop(thread, "") + text
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        if end < len(text):
+            self._begun[thread] = text[end:]
+        if end:
+            self._pass_on(self._stream, text[:end])
+
+    def pass_on_begun(self) -> None:
+        """Pass on the lines that threads have begun and not ended."""
+        while self._begun:
+            self._pass_on(self._stream, self._begun.popitem()[1])
 
     def writable(self) -> bool:
         """Return True: this is written to."""
@@ -47,8 +67,11 @@ class CapturedStream(io.TextIOBase):
         return calling.get() is None and self._stream.isatty()
 
     def flush(self) -> None:
-        """Flush what was passed on."""
+        """Flush what was passed on, with the line that this thread has begun."""
         if calling.get() is None:
+            begun = self._begun.pop(threading.get_ident(), "")
+            if begun:
+                self._pass_on(self._stream, begun)
             self._stream.flush()
 
     def fileno(self) -> int:

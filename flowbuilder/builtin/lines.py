@@ -70,10 +70,13 @@ class Lines:
         if terminal.width < NARROW:
             found = [(front.strip(), "dim"), (word, style), (name, ""), (time, "dim"), (detail, "")]
             return [(text, own) for text, own in found if text]
+        is_bare = not time and not detail
         word, time = padded(word, WIDEST_WORD), f"{time:>9}"
         if terminal.is_terminal:
             most = terminal.width - len(front) - len(word) - len(time) - 3
             name = _within(name, max(most - (SHORTEST_DETAIL + 2) * bool(detail), SHORTEST_NAME))
+        if is_bare:
+            return [(front, "dim"), (word, style), (name, "")]
         name = padded(name, self._name_width)
         if terminal.is_terminal:
             free = terminal.width - len(front) - len(word) - columns(name) - len(time) - 5

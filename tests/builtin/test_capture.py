@@ -138,6 +138,29 @@ def test_providers_and_own_threads_print_past_it() -> None:
     assert sections(result, "uses") == {}
 
 
+def test_what_is_printed_outside_of_steps_is_passed_on_in_whole_lines() -> None:
+    pieces: list[str] = []
+
+    def other() -> None:
+        sys.stdout.write("other ")
+        sys.stdout.flush()
+        sys.stdout.write("left")
+
+    capture = Capture(lambda _, text: pieces.append(text))
+    capture.start()
+    try:
+        print("two", "words")
+        sys.stdout.write("half\nof ")
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        sys.stdout.write("it\r")
+    finally:
+        capture.stop()
+
+    assert pieces == ["two words\n", "half\n", "other ", "of it\r", "left"]
+
+
 def test_a_step_may_replace_or_close_stdout_or_write_bytes_to_it() -> None:
     def replaces() -> str:
         with redirect_stdout(io.StringIO()) as mine:

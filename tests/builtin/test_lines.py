@@ -31,6 +31,15 @@ def test_names_in_any_script_are_aligned() -> None:
     ]
 
 
+def test_a_line_without_time_and_reason_ends_with_its_name() -> None:
+    stream = io.StringIO()
+    lines = Lines(Terminal(stream), Rows())
+    lines.align(["short", "longer name"])
+    lines.tell("undone", "short")
+    lines.tell("skipped", "short", detail="why")
+    assert stream.getvalue().splitlines() == ["[0/0] undone    short", "[0/0] skipped   short" + " " * 16 + "  why"]
+
+
 def test_a_very_long_name_does_not_push_the_others_away() -> None:
     lines = told(io.StringIO(), "x" * 300, "short")
     assert len(lines[0]) < 240

@@ -85,7 +85,7 @@ def test_the_second_signal_ends_the_process_at_once_by_the_signal(backend: Backe
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
     process.send_signal(number)
-    time.sleep(0.1)
+    time.sleep(0.3)  # within a tenth of a second the two would be one
     assert process.poll() is None
     process.send_signal(number)
     _, err = process.communicate(timeout=10)
