@@ -81,3 +81,28 @@ def test_show_tells_what_was_undone_and_why_an_undo_failed(flowtester: FlowTeste
     flowtester.run("run", "flow_trip.py")
     outcome = flowtester.run("show")
     outcome.assert_lines("  book  undone *its undo failed", "book undone", "*FileNotFoundError: *")
+
+
+def test_show_lists_steps_as_they_started_and_within_the_width(flowtester: FlowTester) -> None:
+    steps = """
+    from flowbuilder import Until, step, workflow
+
+    @step(undo=lambda: None)
+    def first() -> int:
+        return 1
+
+    @step(until=Until(lambda result: result == 3, every=0.001))
+    def polls(previous: int = 0) -> int:
+        return previous + 1
+
+    @step
+    def last(first: int, polls: int) -> int:
+        return 1 // 0
+    """
+    flowtester.write("flow_long.py", steps)
+    assert flowtester.run("run", "-n", "1").exit_code == 1
+    lines = flowtester.run("show").stdout.splitlines()[4:7]
+
+    assert [line.split()[:2] for line in lines] == [["first", "undone"], ["polls", "success"], ["last", "failed"]]
+    assert lines[1].endswith("━  attempt 3")
+    assert max(map(len, lines)) < 80

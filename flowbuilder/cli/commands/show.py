@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ from flowbuilder.terminal import Terminal
 
 WIDEST = 40
 NARROWEST_LINE = 10
+# Columns in front of the line of time, but for the name, and one that stays free at the end.
+BESIDE = 29
 IN_FULL = 10
 GOOD = ("success", "skipped")
 
@@ -81,22 +84,35 @@ def _head(row: RunRow, units: Sequence[UnitRow]) -> Iterator[str]:
 
 
 def _steps(units: Sequence[UnitRow], attempts: Sequence[AttemptRow], *, with_items: bool) -> Iterator[str]:
-    ended = [one for one in units if with_items or one.unit.item < 0]
+    ended = sorted((one for one in units if with_items or one.unit.item < 0), key=_start)
     known = {one.unit for one in units}
     open_ = {one.unit: one for one in attempts if one.unit not in known and (with_items or one.unit.item < 0)}
     if not ended and not open_:
         return
     yield ""
     width = min(max(len(shown(str(unit))) for unit in [*(one.unit for one in ended), *open_]), WIDEST)
-    line = _Line(units, Terminal().width - width - 36)
+    suffix = max((len(_attempt(one)) for one in ended), default=0)
+    line = _Line(units, Terminal().width - width - BESIDE - suffix)
     for one in ended:
-        attempt = f", attempt {one.attempts}" if one.attempts > 1 else ""
-        about = shown(one.reason, 60) if one.status in ("skipped", UNDONE) else line.of(one)
         name, took = shown(str(one.unit)), duration_of(one.duration)
-        yield f"  {name:<{width}}  {one.status:<9} {took:>12}  {about}{attempt}".rstrip()
+        yield f"  {name:<{width}}  {one.status:<9} {took:>12}  {_about(one, line)}".rstrip()
     for unit, made in open_.items():
         what = f"attempt {made.number} {made.status or 'had not ended'}"
         yield f"  {shown(str(unit)):<{width}}  {'-':<9} {'':>12}  {what}"
+
+
+def _start(row: UnitRow) -> float:
+    """Return when a step started; those that did not stand after all others, in the order in which they ended."""
+    return math.inf if row.started_at is None else row.started_at
+
+
+def _attempt(row: UnitRow) -> str:
+    return f"  attempt {row.attempts}" if row.attempts > 1 else ""
+
+
+def _about(row: UnitRow, line: _Line) -> str:
+    about = shown(row.reason, 60) if row.status in ("skipped", UNDONE) else line.of(row)
+    return f"{about}{_attempt(row)}"
 
 
 class _Line:
