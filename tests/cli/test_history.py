@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -336,3 +340,38 @@ def test_a_step_that_kills_its_process_again_and_again_is_not_tried_for_ever(flo
     assert outcome.stderr == (
         f"error: the run {run} died 5 times in a row at dies\n  hint: mend that first; --rerun dies tries again\n"
     )
+
+
+def test_a_run_that_was_interrupted_goes_on(flowtester: FlowTester, interruptible: None) -> None:
+    flowtester.write(
+        "flow_waits.py",
+        """
+        import asyncio
+        from pathlib import Path
+        from flowbuilder import Context, step
+
+        @step
+        def first() -> int:
+            Path("first.txt").open("a").write("x")
+            return 1
+
+        @step
+        async def waits(first: int, ctx: Context) -> int:
+            if ctx.attempt == 1:
+                Path("began").touch()
+                await asyncio.sleep(60)
+            return first + ctx.attempt
+        """,
+    )
+    command = [sys.executable, "-m", "flowbuilder", "run"]
+    process = subprocess.Popen(command, cwd=flowtester.path, stdout=subprocess.PIPE, text=True)
+    while not (flowtester.path / "began").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert printed.splitlines()[-1] == f"go on: flowbuilder resume {only_run(flowtester)}"
+    outcome = flowtester.run("resume")
+    assert outcome.result.steps["waits"].value == 3
+    assert (flowtester.path / "first.txt").read_text() == "x"
+    outcome.assert_lines("  kept: 1 step (first)", "  runs: waits: it was cancelled")
