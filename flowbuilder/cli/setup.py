@@ -74,6 +74,8 @@ class Setup:
     @cached_property
     def defaults(self) -> dict[str, Any]:
         """The values of ``[tool.flowbuilder]`` by parameter name, checked."""
+        if not self.project.table:
+            return {}  # and no command is loaded for nothing
         return self.project.defaults(self.run_command.params, click.Context(self.run_command))
 
     def extend(self, group: click.Group) -> None:
