@@ -72,6 +72,8 @@ class _Activities:
         for attempt in run.state.current.values():
             name = f"undo of {attempt.info.name}" if attempt.phase == "undo" else attempt.info.name
             yield RunningStep(name=name, seconds=self._now - attempt.started, attempt=attempt.number)
+            for call in attempt.inner.calls if attempt.inner is not None else ():
+                yield from self._running(call)
 
     def _held_back(self, conduct: Conduct) -> WaitingStep:
         needs = [(self._engine.resources[name], n) for name, n in conduct.info.definition.resources.items()]

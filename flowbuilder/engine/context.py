@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, NoReturn, Protocol, TypeVar, overload
@@ -18,6 +18,10 @@ RECORD_FIELDS = ("run", "step", "attempt")
 
 class Inside(Protocol):
     """What runs inside one body: how its ``ctx`` runs more, and how the run has it end."""
+
+    @property
+    def calls(self) -> Sequence[Any]:
+        """The runs of what is called and has not ended; under the engine's lock."""
 
     async def call(self, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run a function once, and return what it returns."""

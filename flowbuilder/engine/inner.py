@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Any, Protocol
 
@@ -62,6 +62,11 @@ class Inner:
         self._taker: Taker | None = None
         self._returning: list[Waiter] = []
         self._is_stopped = False
+
+    @property
+    def calls(self) -> Sequence[InnerRun]:
+        """The runs of what is called and has not ended; under the engine's lock."""
+        return list(self._open)
 
     # In an async body.
 

@@ -235,5 +235,5 @@ class Binder:
                 f"{shown_value(self._member.label)} requests the workflow {shown_value(workflow.name)}"
                 f" ({workflow.where}), which declares {listed(declared)} for a run of its own",
                 where=self._requester.where,
-                hint=f"run it so, in the body: ctx.run({shown(workflow.name)})",
+                hint="give it a run of its own, beside this one: WorkflowScheduler.submit",
             )

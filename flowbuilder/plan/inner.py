@@ -115,6 +115,9 @@ class InnerSteps:
                 f"ctx cannot run the {kind} {shown_value(found.name)} so",
                 where=found.where,
                 allowed="a step, or any function",
+                hint="give it a run of its own, beside this one: WorkflowScheduler.submit"
+                if kind == "workflow"
+                else "",
             )
         _refuse_words(found)
         return found

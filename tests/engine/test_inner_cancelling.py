@@ -132,6 +132,25 @@ def test_cancelling_the_run_cancels_what_is_inside_at_any_depth(is_async: bool, 
     assert recorder.of("crawl")[-1] == "error crawl cancelled"
 
 
+def test_what_runs_inside_is_active_as_long_as_it_runs(in_loop: InLoop) -> None:
+    ends = Ends()
+
+    async def crawl(ctx: Context) -> None:
+        await ctx.map(ends.ever, ["a", "b"])
+
+    async def main() -> list[str]:
+        async with WorkflowScheduler() as scheduler:
+            handle = scheduler.submit(FlowBuilder("flow").step(crawl).build())
+            while not ends.begun.is_set():
+                await anyio.sleep(0.001)
+            names = [one.name for one in scheduler.active()[0].running]
+            handle.cancel()
+            await handle.wait()
+            return names
+
+    assert in_loop(main)[:2] == ["crawl", "crawl/ever[0]"]
+
+
 def test_fail_fast_cancels_what_is_inside(backend: Backend) -> None:
     ends = Ends()
 
