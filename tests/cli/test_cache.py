@@ -110,6 +110,25 @@ def test_processes_share_a_cache(flowtester: FlowTester) -> None:
     assert out.count("from cache: run ") == 21
 
 
+def test_a_hit_needs_no_worker_process(flowtester: FlowTester) -> None:
+    flowtester.write(
+        "flow_heavy.py",
+        """
+        import os
+        from pathlib import Path
+        from flowbuilder import step
+
+        @step(executor="process", cache=True)
+        def heavy(n: int = 2) -> int:
+            Path(f"worker-{os.getpid()}").touch()
+            return n * n
+        """,
+    )
+    assert flowtester.run("run").exit_code == 0
+    assert "from cache" in flowtester.run("run").stdout
+    assert len(list(flowtester.path.glob("worker-*"))) == 1
+
+
 def test_json_says_it_too(cached: FlowTester) -> None:
     cached.run("run", "--json", "report.json")
     (run,) = json.loads((cached.path / "report.json").read_text())["runs"]

@@ -217,6 +217,22 @@ def test_items_are_cached_one_by_one(store: Store, backend: Backend) -> None:
     assert [note(item).is_hit for item in again.items] == [True, False, True]
 
 
+def test_a_when_is_asked_before_the_cache(store: Store) -> None:
+    load, calls = counted()
+    ran(load, store)
+    flow = FlowBuilder("flow").step(load, cache=True, when=lambda: False).build()
+    result = run(flow, store=store).steps["load"]
+    assert (str(result.status), result.cache, len(calls)) == ("skipped", None, 1)
+
+
+def test_a_step_with_a_timeout_is_cached(store: Store, backend: Backend) -> None:
+    load, calls = counted()
+    flow = FlowBuilder("flow").step(load, cache=True, timeout=30).build()
+    for _ in range(2):
+        run(flow, store=store, backend=backend).raise_for_errors()
+    assert len(calls) == 1
+
+
 def test_an_async_step_is_cached(store: Store, backend: Backend) -> None:
     calls = Calls()
 
