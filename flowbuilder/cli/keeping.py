@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from flowbuilder.cli.options import USUAL_STORE
 from flowbuilder.cli.setup import Setup
-from flowbuilder.errors import NothingToDoError, shown
+from flowbuilder.errors import NothingToDoError, StoreError, shown
 from flowbuilder.results import RunResult, Status
 
 if TYPE_CHECKING:
@@ -63,7 +63,11 @@ def kept(context: click.Context, *, is_read: bool = False) -> Iterator[Store]:
             "no run was kept yet", where=shown(place, 500), hint="flowbuilder run keeps its history there"
         )
     host = context.ensure_object(Setup).host
-    store, _ = open_store(place, host, context.params.get("durability") or "full")
+    try:
+        store, _ = open_store(place, host, context.params.get("durability") or "full")
+    except StoreError as error:
+        error.hint = error.hint or ("" if is_read else "--no-store runs without a history")
+        raise
     try:
         yield store
     finally:

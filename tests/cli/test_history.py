@@ -375,3 +375,14 @@ def test_a_run_that_was_interrupted_goes_on(flowtester: FlowTester, interruptibl
     assert outcome.result.steps["waits"].value == 3
     assert (flowtester.path / "first.txt").read_text() == "x"
     outcome.assert_lines("  kept: 1 step (first)", "  runs: waits: it was cancelled")
+
+
+def test_a_store_that_cannot_be_made_ends_the_command_before_anything_runs(flowtester: FlowTester) -> None:
+    flowtester.write("flow_total.py", FLOW)
+    flowtester.write(".flowbuilder", "in the way")
+    outcome = flowtester.run("run", "-P", "n=4")
+    assert (outcome.exit_code, ran(flowtester)) == (6, [])
+    assert outcome.stderr == (
+        "error: the run store cannot be used: Not a directory (.flowbuilder/runs.db)\n"
+        "  hint: --no-store runs without a history\n"
+    )
