@@ -131,7 +131,7 @@ def checked_count(word: str, value: object, most: int, where: Where | None = Non
 
 def checked_at_once(value: object, most: int) -> int | Literal["auto"] | None:
     """Return how many steps run at once: a whole number from 1 to ``most``, "auto", or None."""
-    if value == "auto":
+    if isinstance(value, str) and value == "auto":
         return "auto"
     try:
         return checked_count("max_concurrency=", value, most)
