@@ -21,11 +21,12 @@ from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.context import Inside
 from flowbuilder.engine.holders import Holders
-from flowbuilder.engine.inner import Inner, refuse_outside
+from flowbuilder.engine.inner import Inner
 from flowbuilder.engine.journal import Journal, Teller, is_written_first
 from flowbuilder.engine.lanes.base import Lane, LaneFactory
 from flowbuilder.engine.limits import pool_of
 from flowbuilder.engine.napping_lock import NappingLock
+from flowbuilder.engine.outside import refuse_outside
 from flowbuilder.engine.policies import Policy
 from flowbuilder.engine.relay import Relay
 from flowbuilder.engine.run import Run

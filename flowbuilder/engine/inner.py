@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -12,12 +11,14 @@ import anyio
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.inner_run import InnerRun
 from flowbuilder.engine.lending import Taker
-from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of, pool_of
+from flowbuilder.engine.limits import Limit, pool_of
+from flowbuilder.engine.outside import needs_inside
+from flowbuilder.engine.pulling import Pulling
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
-from flowbuilder.errors import InnerStepError, StepCancelledError, listed, shown_value
+from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
 from flowbuilder.plan.inner import InnerStep
 
 
@@ -161,7 +162,7 @@ class Inner:
         self, waiter: Waiter, fn: Any, items: Iterable[Any], limit: int | None, fixed: Mapping[str, Any]
     ) -> Waiting[list[Any]]:
         planned = self._planned(fn, 1, frozenset(fixed))
-        pulling = _Pulling(items, planned.names[0], fixed)
+        pulling = Pulling(items, planned.names[0], fixed)
         call = self._opened(planned, waiter, pulling.total)
         window = min(limit or call.window, call.window)
         call.tell_start()
@@ -241,7 +242,7 @@ class Inner:
 
     def _opened(self, planned: InnerStep, waiter: Waiter, total: int | None = None) -> InnerRun:
         definition, parent = planned.step.definition, self.attempt.info.name
-        needs = self._needs(planned)
+        needs = needs_inside(planned.step, self.resources, holds=bool(self._held))
         lane = self._engine.lane_anywhere(planned.step.executor)
         with self._engine.lock:
             if self._is_stopped or self.run.is_over(self.attempt):
@@ -258,23 +259,6 @@ class Inner:
         self._names[name] += 1
         count = self._names[name]
         return f"{self.attempt.info.name}/{name}" + (f"~{count}" if count > 1 else "")
-
-    def _needs(self, planned: InnerStep) -> Needs:
-        definition = planned.step.definition
-        if not definition.resources:
-            return NO_NEEDS
-        for name, amount in definition.resources.items():
-            limit = self.resources.get(name)
-            if limit is None or amount > limit.capacity:
-                there_is = "the body that runs it holds" if self._held else "there is for it"
-                raise InnerStepError(
-                    f"{shown_value(definition.name)} needs more of {shown_value(name)} than {there_is}",
-                    where=definition.where,
-                    got=str(amount),
-                    allowed=listed(f"{one.name}={one.capacity}" for one in self.resources.values()) or "nothing",
-                    hint="what runs inside a step that holds resources has those and no others",
-                )
-        return needs_of(definition.resources, self.resources)
 
     def _feed(self, call: InnerRun, given: list[Mapping[str, Any]], *, is_last: bool, is_map: bool = True) -> None:
         with self._engine.lock:
@@ -309,54 +293,3 @@ class Inner:
     def _wake_returning(self) -> None:
         for waiter in self._returning:
             waiter.wake()
-
-
-def refuse_outside(attempt: Attempt) -> None:
-    """Refuse to run something inside a body that cannot wait for it.
-
-    Raises:
-        InnerStepError: saying why.
-    """
-    executor = attempt.step.executor
-    if executor in ("loop", "thread"):
-        return
-    why = {
-        "inline": "it runs on the loop's own thread, where waiting would stop everything",
-        "process": "it runs in a worker process, which has of ctx only its data, log and progress",
-    }
-    reason = why.get(executor, "its executor is not part of the run")
-    raise InnerStepError(
-        f"{shown_value(attempt.info.name)} cannot run others: {reason}",
-        where=attempt.step.definition.where,
-        got=f"executor={executor!r}",
-        allowed='async def, or a plain def with executor="thread"',
-    )
-
-
-class _Pulling:
-    """Takes items from any iterable, in the body's own thread, as there is room for them.
-
-    ``is_over`` says that there are no more, ``error`` what the iterable raised, ``total`` how many there are
-    where that is known.
-    """
-
-    def __init__(self, items: Iterable[Any], parameter: str, fixed: Mapping[str, Any]) -> None:
-        try:
-            self._items: Iterator[Any] = iter(items)
-        except TypeError:
-            raise InnerStepError("ctx.map takes items one can loop over", got=shown_value(items)) from None
-        self.total = len(items) if isinstance(items, Sized) else None
-        self.is_over = False
-        self.error: BaseException | None = None
-        self._parameter = parameter
-        self._fixed = fixed
-
-    def pulled(self, room: int) -> list[Mapping[str, Any]]:
-        """Return the arguments for the next items, at most ``room`` of them."""
-        found: list[Mapping[str, Any]] = []
-        try:
-            found += ({self._parameter: item, **self._fixed} for item in islice(self._items, room))
-        except BaseException as error:  # a generator of the user's; raised when what runs has ended
-            self.error = error
-        self.is_over = len(found) < room or self.error is not None
-        return found

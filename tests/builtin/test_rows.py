@@ -186,3 +186,31 @@ def test_an_item_belongs_to_its_step_whatever_the_name() -> None:
     run = info("flow", "a")
     assert whole_name(step(run, "odd[name]", 12)) == "odd[name]"
     assert whole_name(step(run, "odd[name]")) == "odd[name]"
+
+
+def test_what_runs_inside_a_body_is_shown_below_it_and_counts_for_nothing() -> None:
+    run = info("flow", "crawl", "other")
+    rows = started(run, "crawl", "other")
+    definition = run.plan.steps[0].definition
+    whole = StepInfo("crawl/fetch", definition, None, None, "crawl")
+    item = StepInfo("crawl/fetch[0]", definition, 0, None, "crawl")
+    rows.step_started(run, whole, 1)
+    rows.step_started(run, item, 1)
+    rows.step_ended(run, item, failed=False)
+    assert [(row.name, row.detail(0.0)) for row in rows.running] == [
+        ("crawl", ""),
+        ("  fetch", "1 items"),
+        ("other", ""),
+    ]
+
+    rows.step_ended(run, whole, failed=True)
+    assert rows.totals(time.monotonic()) == "0/2 steps, 0 s"
+
+
+def test_a_row_says_how_far_its_body_is() -> None:
+    run = info("flow", "crawl")
+    rows = started(run, "crawl")
+    rows.step_progressed(run, step(run, "crawl"), 1200, 5000)
+    assert [row.detail(0.0) for row in rows.running] == ["1,200/5,000"]
+    rows.step_progressed(run, step(run, "crawl"), 12.5, None)
+    assert [row.detail(0.0) for row in rows.running] == ["12.5"]

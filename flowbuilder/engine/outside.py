@@ -1,0 +1,53 @@
+"""Outside: what a body cannot run, or not from where it is, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
+from flowbuilder.errors import InnerStepError, listed, shown_value
+from flowbuilder.plan.pieces import PlannedStep
+
+
+def refuse_outside(attempt: Attempt) -> None:
+    """Refuse to run something inside a body that cannot wait for it.
+
+    Raises:
+        InnerStepError: saying why.
+    """
+    executor = attempt.step.executor
+    if executor in ("loop", "thread"):
+        return
+    why = {
+        "inline": "it runs on the loop's own thread, where waiting would stop everything",
+        "process": "it runs in a worker process, which has of ctx only its data, log and progress",
+    }
+    reason = why.get(executor, "its executor is not part of the run")
+    raise InnerStepError(
+        f"{shown_value(attempt.info.name)} cannot run others: {reason}",
+        where=attempt.step.definition.where,
+        got=f"executor={executor!r}",
+        allowed='async def, or a plain def with executor="thread"',
+    )
+
+
+def needs_inside(step: PlannedStep, resources: Mapping[str, Limit], *, holds: bool) -> Needs:
+    """Return what a step needs inside a body that has ``resources``; ``holds`` says that they are its own.
+
+    Raises:
+        InnerStepError: where it could never get that.
+    """
+    definition = step.definition
+    for name, amount in definition.resources.items():
+        limit = resources.get(name)
+        if limit is None or amount > limit.capacity:
+            raise InnerStepError(
+                f"{shown_value(definition.name)} needs more of {shown_value(name)} than"
+                f" {'the body that runs it holds' if holds else 'there is for it'}",
+                where=definition.where,
+                got=str(amount),
+                allowed=listed(f"{one.name}={one.capacity}" for one in resources.values()) or "nothing",
+                hint="what runs inside a step that holds resources has those and no others",
+            )
+    return needs_of(definition.resources, resources) if definition.resources else NO_NEEDS
