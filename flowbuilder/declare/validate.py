@@ -10,7 +10,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from flowbuilder.errors import BIDI_CONTROLS, DefinitionError, Where, shown_value
+from flowbuilder.errors import DefinitionError, Where, shown_value
+from flowbuilder.foreign import BIDI_CONTROLS
 
 LONGEST_NAME = 128
 MOST_RETRIES = 10_000
