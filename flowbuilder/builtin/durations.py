@@ -56,13 +56,13 @@ def _timed(results: Sequence[RunResult[Any]]) -> Iterator[tuple[str, StepResult[
     """Yield every step and item that ran; with its workflow's name, where there are several."""
     for run in results:
         prefix = f"{run.workflow} › " if len(results) > 1 else ""
-        for step in run.steps.values():
-            for one in (step, *(step.items or ())):
-                if one.duration is not None:
-                    yield f"{prefix}{one.name}", one
+        ran = (one for step in run.steps.values() for one in (step, *(step.items or ())) if one.duration is not None)
+        yield from ((f"{prefix}{one.name}", one) for one in ran)
 
 
 def _detail(step: StepResult[Any]) -> str:
     if step.items is not None:
         return f"  ({counted(len(step.items), 'item')})"
+    if step.rounds:
+        return f"  ({counted(step.rounds, 'round')})"
     return f"  ({step.attempts} attempts)" if step.attempts > 1 else ""

@@ -46,6 +46,10 @@ def test_the_slowest_come_first_items_among_them() -> None:
     ]
 
 
+def test_a_repeated_step_has_rounds_as_in_its_line() -> None:
+    assert table(0, result("one", replace(SLOW, rounds=2)))[1:] == ["    75.0 s  slow  (2 rounds)"]
+
+
 def test_zero_means_all_and_several_runs_are_named() -> None:
     lines = table(0, result("one", QUICK), result("two", QUICK, SLOW))
     assert [line.split("  ")[-1] for line in lines[1:]] == ["(3 attempts)", "one › quick", "two › quick"]
