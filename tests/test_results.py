@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from flowbuilder import FlowBuilder, RunResult, Section, Status, StepResult, run
-from flowbuilder.errors import NotRunError, StepSkippedError, StepTimeoutError
-from flowbuilder.results import error_dict, error_text, formatted
-
-
-class Mute(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no")
+from flowbuilder import RunResult, Section, Status, StepResult
+from flowbuilder.errors import NotRunError, StepSkippedError
 
 
 def result(*steps: StepResult[Any], **facts: Any) -> RunResult[Any]:
@@ -125,41 +119,3 @@ def test_a_number_with_more_digits_than_python_writes_becomes_json() -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))
 def test_plain_json_stays_as_it_is(value: object) -> None:
     assert json.loads(json.dumps(step("a", raw_value=value).to_dict()))["value"] == value
-
-
-def test_an_error_that_says_nothing_is_named() -> None:
-    assert error_text(Mute()) == "<unprintable Mute>"
-    assert "Mute" in formatted(Mute())
-    assert error_dict(None) is None
-
-
-def test_a_traceback_that_cannot_be_formatted_is_named() -> None:
-    class Cursed(Exception):
-        def __getattribute__(self, name: str) -> Any:
-            raise RuntimeError(name)
-
-    assert formatted(Cursed()) == "<unprintable traceback of Cursed>"
-
-
-def test_a_long_message_is_cut() -> None:
-    assert len(error_text(ValueError("x" * 10**6))) == 65536
-
-
-def test_a_traceback_has_the_frames_of_the_user_and_none_of_the_engine() -> None:
-    def inner() -> None:
-        raise KeyError("inner")
-
-    def body() -> None:
-        try:
-            inner()
-        except KeyError as error:
-            raise ExceptionGroup("both", [ValueError("outer")]) from error
-
-    (error,) = run(FlowBuilder("flow").step(body, name="body").build()).to_dict()["errors"]
-    assert f'File "{__file__}", line {inner.__code__.co_firstlineno + 1}, in inner' in error["traceback"]
-    assert "The above exception was the direct cause of the following exception" in error["traceback"]
-    assert "attempt.py" not in error["traceback"]
-
-
-def test_an_error_without_a_frame_of_the_user_has_no_heading() -> None:
-    assert formatted(StepTimeoutError("slow", 1.0)) == "flowbuilder.errors.StepTimeoutError: slow timed out after 1 s\n"

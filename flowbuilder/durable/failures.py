@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbuilder.errors import shown
-from flowbuilder.results import error_text
+from flowbuilder.plain import error_text
 
 OURS = str(Path(__file__).parent.parent)
 LONGEST = 64 * 1024

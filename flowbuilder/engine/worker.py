@@ -15,7 +15,7 @@ from typing import Any
 
 from flowbuilder.discovery import install_finder
 from flowbuilder.errors import shown_value
-from flowbuilder.results import error_text, formatted
+from flowbuilder.plain import error_text, traceback_text
 
 HEADER = struct.Struct("!Q")
 
@@ -132,7 +132,7 @@ def _sendable(error: BaseException) -> tuple[BaseException, str]:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    text = formatted(error.with_traceback(trace))
+    text = traceback_text(error.with_traceback(trace))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # the user's exception cannot be pickled, or not be loaded again
