@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from flowbuilder.declare.definitions import StepDefinition
 from flowbuilder.declare.signature import default_of
 from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, Where, did_you_mean, listed, nearest, shown, shown_value
@@ -95,12 +96,13 @@ class Inputs:
         name = missing[0]
         request = self._unmet(name)
         label = request.member.label
+        known = [one for one in names(request.member) if one != request.member.definition.name]
         raise InputError(
             f"{shown_value(label)} needs {shown_value(name)}, which is no step or provider in scope"
             " and an input without a value",
             where=request.where,
             got=self._given_instead(name),
-            hint=did_you_mean(name, [one for one in names(request.member) if one != request.member.definition.name])
+            hint=did_you_mean(name, [*known, *_given_beside(request)])
             or f"give it a value: {' '.join(f'-P {shown(one)}=…' for one in missing)},"
             f" params={{{name!r}: …}}, or a default",
         )
@@ -188,6 +190,16 @@ def _qualified(name: str, home: Home) -> Iterator[str]:
     while inner is not None and inner.name:
         yield inner.prefix + name
         inner = inner.outer
+
+
+def _given_beside(request: Request) -> tuple[str, ...]:
+    """Return what a function that stands beside the body of its step is given, over what it names in scope."""
+    step = request.member.definition
+    if not isinstance(step, StepDefinition) or request.fn is None or request.fn is step.fn:
+        return ()
+    if step.until is not None and request.fn is step.until.predicate:
+        return "result", "previous"
+    return ("error",) if request.fn is step.on_error else ("result",) if request.fn is step.undo else ()
 
 
 def _also(name: str, requests: Iterable[Request]) -> tuple[str, ...]:

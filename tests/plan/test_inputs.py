@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowbuilder import FlowBuilder, Registry
+from flowbuilder import FlowBuilder, Registry, Until
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.errors import InputError, PlanError
 from flowbuilder.plan.build import PlanOptions
@@ -117,6 +117,20 @@ def test_an_input_without_a_value_names_who_needs_it_and_what_to_type() -> None:
 def test_an_input_that_looks_like_a_step_hints_at_it() -> None:
     flow = FlowBuilder("flow").step(measure, name="paths").step(lambda pahts: 1, name="total").build()
     assert refused(flow, {"path": Path()}).endswith("\n  hint: did you mean 'paths'?")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ({"undo": lambda reslt: None}, "result"),
+        ({"until": Until(lambda rsult: True)}, "result"),
+        ({"until": Until(lambda previus: True)}, "previous"),
+        ({"on_error": lambda eror: None}, "error"),
+    ],
+)
+def test_what_a_function_beside_the_body_is_given_is_hinted_at(words: dict[str, Any], meant: str) -> None:
+    flow = FlowBuilder("flow").step(lambda: 1, name="made", **words).build()
+    assert refused(flow).endswith(f"\n  hint: did you mean '{meant}'?")
 
 
 def test_a_value_given_under_a_name_like_it_is_told_of() -> None:
