@@ -189,6 +189,7 @@ class Inner:
         """End a call: the slot comes back, unless others that are open still need it lent."""
         with self._engine.lock:
             del self._open[call]
+            call.close()
             self._returning.append(waiter)
             if not self._open:
                 # Not even an overdue thread, which keeps its slot, may keep the body from going on.
@@ -214,6 +215,7 @@ class Inner:
         with self._engine.lock:
             if call is not None:
                 del self._open[call]
+                call.close()
             if waiter in self._returning:
                 self._returning.remove(waiter)
             if not self._open:

@@ -114,6 +114,13 @@ class InnerRun(Run):
         if self.schedule.open:
             self._ending.abandon_running(f"was cancelled, but still runs after {self.info.config.grace:g} s")
 
+    def close(self) -> None:
+        """Let go of what leads back here, so that a call that is over is gone at once; bodies left behind still end."""
+        if not self.has_overdue:
+            self.schedule.share.owner = None
+            self.attend = _nothing
+            self._left.close()
+
     # As a whole, where it is a map; without the lock.
 
     def tell_start(self) -> None:
@@ -197,6 +204,10 @@ class InnerEnding(Ending):
         super().settle(attempt)
         self._deliver()
 
+    def close(self) -> None:
+        """Deliver to nobody any more."""
+        self._attend = self._deliver = _nothing
+
     def hand_over(self, attempt: Attempt) -> bool:
         """Return False: what is inside a body is not written down by itself."""
         return False
@@ -219,3 +230,7 @@ class InnerEnding(Ending):
     def _give_up(self, attempt: Attempt) -> None:
         super()._give_up(attempt)
         self.units.add(attempt.unit)
+
+
+def _nothing() -> None:
+    """Be called in place of what is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from weakref import ref
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.context import Inside
@@ -127,19 +128,35 @@ class Run:
         attempt.timeout = timeout
         attempt.deadline = attempt.started + timeout
         if not self.stand(attempt):
-            self.state.shared.at(attempt.deadline, lambda: self._check_providers(attempt))
+            self._look_at(attempt.deadline, attempt, Run._check_providers)
         if self.state.shared.facts[lane].enforces_timeouts:
             # Behind the lane's own limit stands this one, for bodies that swallow their cancellation.
-            late = attempt.deadline + self.info.config.grace
-            self.state.shared.at(late, lambda: self._ending.overran(attempt, "it ignored its cancellation"))
+            self._look_at(attempt.deadline + self.info.config.grace, attempt, Run._check_cancelled)
         else:
-            self.state.shared.at(attempt.deadline, lambda: self._ending.overran(attempt, "its thread is still running"))
+            self._look_at(attempt.deadline, attempt, Run._check_thread)
+
+    def _look_at(self, when: float, attempt: Attempt, check: Callable[[Run, Attempt], None]) -> None:
+        """Check an attempt at a time, if there still is one: a deadline far off keeps no attempt and no run."""
+        run, kept = ref(self), ref(attempt)
+
+        def due() -> None:
+            own, one = run(), kept()
+            if own is not None and one is not None:
+                check(own, one)
+
+        self.state.shared.at(when, due)
 
     def _check_providers(self, attempt: Attempt) -> None:
         if not self.stand(attempt):
             attempt.remark = "overran while its providers were set up"
             self._ending.overran(attempt, "its providers were still being set up")
             self.state.providers.cancel_of(attempt)
+
+    def _check_cancelled(self, attempt: Attempt) -> None:
+        self._ending.overran(attempt, "it ignored its cancellation")
+
+    def _check_thread(self, attempt: Attempt) -> None:
+        self._ending.overran(attempt, "its thread is still running")
 
     def stand(self, attempt: Attempt) -> bool:
         """Return whether all providers of an attempt are set up."""
