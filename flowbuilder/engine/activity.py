@@ -81,10 +81,13 @@ class _Activities:
         return WaitingStep(name=conduct.info.workflow, waits_for=", ".join(missing) or "its start")
 
     def _waiting(self, run: Run) -> Iterator[WaitingStep]:
-        for unit in range(run.schedule.count):
+        for unit in run.units:
             reason = self._reason(run, unit)
             if reason:
                 yield WaitingStep(name=run.state.records.info_of(unit).name, waits_for=reason)
+        for attempt in run.state.current.values():
+            for call in attempt.inner.calls if attempt.inner is not None else ():
+                yield from self._waiting(call)
 
     def _reason(self, run: Run, unit: int) -> str:
         """Return what a unit waits for; nothing for one that does not wait, or waits as its mapped step does."""

@@ -115,7 +115,8 @@ class Context:
     def progress(self, done: float, total: float | None = None) -> None:
         """Say how far the body is: so much ``done``, of ``total`` where that is known; it is shown while it runs.
 
-        Call it as often as you like: what comes within a tenth of a second is passed over.
+        Call it as often as you like: what comes within a tenth of a second is passed over. Of a step in a worker
+        process it is not shown.
         """
         self.report(done, total)
 

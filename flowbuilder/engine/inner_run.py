@@ -74,6 +74,11 @@ class InnerRun(Run):
         return self._is_fed and not self.schedule.open
 
     @property
+    def units(self) -> Sequence[int]:
+        """All units that have not ended, and those that were left behind: of a long map they are few."""
+        return list(self._own.values.given)
+
+    @property
     def is_stopped(self) -> bool:
         """Whether nothing of it starts any more."""
         return self.state.is_stopping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from weakref import ref
 
 from flowbuilder.engine.attempt import Attempt
@@ -69,6 +69,11 @@ class Run:
         return attempt.overdue or self.state.is_stopping
 
     # What the engine says; under the lock.
+
+    @property
+    def units(self) -> Iterable[int]:
+        """All units among which some may wait."""
+        return range(self.schedule.count)
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""

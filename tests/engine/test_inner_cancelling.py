@@ -151,6 +151,27 @@ def test_what_runs_inside_is_active_as_long_as_it_runs(in_loop: InLoop) -> None:
     assert in_loop(main)[:2] == ["crawl", "crawl/ever[0]"]
 
 
+def test_what_waits_inside_is_listed_with_what_it_waits_for(in_loop: InLoop) -> None:
+    ends = Ends()
+
+    async def crawl(ctx: Context) -> None:
+        async with anyio.create_task_group() as group:
+            for n in range(3):
+                group.start_soon(ctx.run, ends.ever, n)
+
+    async def main() -> list[tuple[str, str]]:
+        async with WorkflowScheduler(max_concurrency=1) as scheduler:
+            handle = scheduler.submit(FlowBuilder("flow").step(crawl).build())
+            while not ends.begun.is_set() or len(scheduler.active()[0].waiting) < 2:
+                await anyio.sleep(0.001)
+            waiting = [(one.name, one.waits_for) for one in scheduler.active()[0].waiting]
+            handle.cancel()
+            await handle.wait()
+            return waiting
+
+    assert in_loop(main) == [("crawl/ever~2", "a slot"), ("crawl/ever~3", "a slot, behind 1 more")]
+
+
 def test_fail_fast_cancels_what_is_inside(backend: Backend) -> None:
     ends = Ends()
 
