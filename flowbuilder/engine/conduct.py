@@ -122,6 +122,13 @@ class Conduct:
         is_cancelled = self._is_given_up and bool(state.cancel_reason)
         return is_cancelled or state.is_timed_out or state.records.has_failed
 
+    def lose(self, error: BaseException) -> None:
+        """Let no body wait any more for what runs inside it, since the engine broke; under its lock."""
+        if self.run is not None:
+            for attempt in (*self.run.state.current.values(), *self.run.state.overdue.values()):
+                if attempt.inner is not None:
+                    attempt.inner.lose(error)
+
     def leave(self) -> None:
         """Tell all who wait that the run is over: the loop by ``finished``, threads by ``over``."""
         self.over.set()

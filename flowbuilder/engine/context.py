@@ -47,6 +47,9 @@ class Inside(Protocol):
     def stop(self) -> None:
         """Cancel what runs here; under the engine's lock."""
 
+    def lose(self, error: BaseException) -> None:
+        """Wait for nothing any more, since the engine broke; under its lock."""
+
     def leave(self) -> None:
         """Do so, and the second time leave behind what still runs; under the engine's lock."""
 

@@ -94,16 +94,26 @@ class Driver:
             watchdog.start()
             try:
                 async with anyio.create_task_group() as self._group:
-                    while self._conducts or not self.is_closing:
-                        await self._turn()
-                    # Bodies that ended with the last run: what they had is torn down.
-                    while self._engine.to_release:
-                        self._engine.done(self._engine.to_release.popleft())
+                    await self._turn_by_turn()
             finally:
                 watchdog.close()
                 self._engine.close()
                 self._engine.relay.close()
                 self._end()
+
+    async def _turn_by_turn(self) -> None:
+        try:
+            while self._conducts or not self.is_closing:
+                await self._turn()
+            # Bodies that ended with the last run: what they had is torn down.
+            while self._engine.to_release:
+                self._engine.done(self._engine.to_release.popleft())
+        except BaseException as error:  # also the cancellation that an error in a lane brings with it
+            # Nothing will end any more of what bodies wait for, shielded or in threads.
+            with self._engine.lock:
+                for conduct in self._conducts:
+                    conduct.lose(error)
+            raise
 
     def _end(self) -> None:
         # Runs are left here only when the engine broke.

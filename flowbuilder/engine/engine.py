@@ -172,19 +172,34 @@ class Engine:
         run: Run = attempt.source  # type: ignore[assignment]  # an attempt knows its run by what it asks of it
         if attempt.step.providers:
             run.providers.leave_thread(attempt)
-        if self.journal is not None and not run.providers.has_own(attempt):
-            return self._write_down(self.journal, attempt, lane)
-        with self.lock:
-            if self._adaptive is not None:
-                self._adapt(self._adaptive, attempt)
-            run.settle(attempt)
-            following = self._next(lane) if lane is not None else None
-            if lane is not None and following is None:
-                self._woken.discard(lane)
-            wake = self._lanes_to_wake()
+        try:
+            if self.journal is not None and not run.providers.has_own(attempt):
+                return self._write_down(self.journal, attempt, lane)
+            with self.lock:
+                if self._adaptive is not None:
+                    self._adapt(self._adaptive, attempt)
+                run.settle(attempt)
+                following = self._next(lane) if lane is not None else None
+                if lane is not None and following is None:
+                    self._woken.discard(lane)
+                wake = self._lanes_to_wake()
+        except BaseException as error:  # a bug here: a thread would die of it, and everybody wait for ever
+            self._broke(error)
+            return None
         if wake:
             self._wake(wake)
         return following
+
+    def _broke(self, error: BaseException) -> None:
+        """Have the loop end with an error of the engine itself, wherever it came up."""
+
+        def end() -> None:
+            raise error
+
+        with self.lock:
+            # Nothing of what waits may start, in a state that nobody knows.
+            self._adaptive, self.admission.limit = None, 0
+        self.attend(end)
 
     def _adapt(self, adaptive: Adaptive, attempt: Attempt) -> None:
         # One whose providers are still to be torn down comes again.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import anyio
 
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.calls import Calls
 from flowbuilder.engine.inner_run import InnerRun
 from flowbuilder.engine.lending import Taker
 from flowbuilder.engine.limits import Limit, pool_of
@@ -20,24 +21,6 @@ from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
 from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
 from flowbuilder.plan.inner import InnerStep
-
-
-class Calls(Protocol):
-    """The engine, as bodies that run something use it."""
-
-    lock: Any
-
-    def lane_anywhere(self, executor: str) -> int:
-        """Return the number of an executor's lane, from any thread."""
-
-    def window(self, lane: int) -> int:
-        """Return how many units of a lane run at once."""
-
-    def attend(self, call: Callable[[], None]) -> None:
-        """Have the loop call ``call``."""
-
-    def wake_lanes(self) -> None:
-        """Wake every lane that could start something."""
 
 
 class Inner:
@@ -63,6 +46,7 @@ class Inner:
         self._taker: Taker | None = None
         self._returning: list[Waiter] = []
         self._is_stopped = False
+        self._lost: BaseException | None = None
 
     @property
     def calls(self) -> Sequence[InnerRun]:
@@ -145,6 +129,17 @@ class Inner:
         for call in list(self._open):
             call.leave()
 
+    def lose(self, error: BaseException) -> None:
+        """Wait for nothing any more, since the engine broke."""
+        self._lost, self._is_stopped = error, True
+        for call in self._open:
+            for waiter in call.waiters:
+                waiter.wake()
+            for attempt in call.state.current.values():
+                if attempt.inner is not None:
+                    attempt.inner.lose(error)
+        self._wake_returning()
+
     # How a body waits; each yields whenever it has to, without the lock.
 
     def _calling(self, waiter: Waiter, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Waiting[Any]:
@@ -168,7 +163,7 @@ class Inner:
         call.tell_start()
         while True:
             with self._engine.lock:
-                is_done, room = call.is_done, window - call.schedule.open
+                is_done, room = self._is_over(call), window - call.schedule.open
             if is_done:
                 break
             if room > 0 and not pulling.is_over:
@@ -181,9 +176,12 @@ class Inner:
     def _until_done(self, call: InnerRun) -> Waiting[None]:
         while True:
             with self._engine.lock:
-                if call.is_done:
+                if self._is_over(call):
                     return
             yield
+
+    def _is_over(self, call: InnerRun) -> bool:
+        return call.is_done or self._lost is not None
 
     def _returned(self, call: InnerRun, waiter: Waiter) -> Waiting[None]:
         """End a call: the slot comes back, unless others that are open still need it lent."""
@@ -197,10 +195,12 @@ class Inner:
                 take_back()
         while True:
             with self._engine.lock:
-                if self._taker is None or self._open:
+                if self._taker is None or self._open or self._lost is not None:
                     self._returning.remove(waiter)
                     break
             yield
+        if self._lost is not None:
+            raise RuntimeError(f"{call.whole.name} was lost: its engine broke") from self._lost
         if call.is_stopped:
             raise StepCancelledError(f"{self.attempt.info.name} was cancelled, and with it {call.whole.name}")
 
