@@ -146,7 +146,13 @@ class Admission:
         deeper = (line for line in self._lines.values() if line.depth > depth and line.head() is not None)
         blockers = (line.blocker(is_reserver=False) for line in deeper)
         # The limit of a run itself is held by what runs, and that ends.
-        return depth > 0 and any(blocker is not None and not blocker[0].is_of_run for blocker in blockers)
+        is_stuck = any(blocker is not None and not blocker[0].is_of_run for blocker in blockers)
+        return is_stuck and (depth > 0 or self._is_held_by_runs)
+
+    @property
+    def _is_held_by_runs(self) -> bool:
+        """Whether whole runs hold something: then their steps, which stand at no depth, may have to start first."""
+        return any(held and not takes for held, takes in zip(self._held_in, self._slots_for, strict=True))
 
     def _best(self, lane: int, depth: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""
