@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,8 +28,15 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
-def kept(kind: type) -> int:
+def there_are(kind: type) -> int:
     return sum(type(one) is kind for one in gc.get_objects())
+
+
+@pytest.fixture
+def kept() -> Callable[[type], int]:
+    """Return what counts the objects of a kind that came since the test began: other tests may have left some."""
+    before: dict[type, int] = {kind: there_are(kind) for kind in (Attempt, InnerRun, Run)}
+    return lambda kind: there_are(kind) - before[kind]
 
 
 @step(timeout=3600)
@@ -43,7 +50,7 @@ async def on_the_loop(n: int) -> int:
 
 
 @pytest.mark.parametrize("fn", [plain, on_the_loop])
-def test_calls_that_have_ended_are_gone_at_once(fn: Any, backend: Backend) -> None:
+def test_calls_that_have_ended_are_gone_at_once(fn: Any, backend: Backend, kept: Callable[[type], int]) -> None:
     async def crawl(ctx: Context) -> int:
         for n in range(CALLS):
             await ctx.run(fn, n)
@@ -54,7 +61,9 @@ def test_calls_that_have_ended_are_gone_at_once(fn: Any, backend: Backend) -> No
 
 
 @pytest.mark.parametrize("fn", [plain, on_the_loop])
-def test_calls_from_a_thread_that_have_ended_are_gone_at_once(fn: Any, backend: Backend) -> None:
+def test_calls_from_a_thread_that_have_ended_are_gone_at_once(
+    fn: Any, backend: Backend, kept: Callable[[type], int]
+) -> None:
     def crawl(ctx: Context) -> int:
         for n in range(CALLS):
             ctx.run_sync(fn, n)
@@ -64,7 +73,7 @@ def test_calls_from_a_thread_that_have_ended_are_gone_at_once(fn: Any, backend: 
     assert run(FlowBuilder("flow").step(crawl).build(), backend=backend).steps["crawl"].value <= IN_HAND
 
 
-def test_a_deadline_far_off_keeps_no_attempt_and_no_run(in_loop: InLoop) -> None:
+def test_a_deadline_far_off_keeps_no_attempt_and_no_run(in_loop: InLoop, kept: Callable[[type], int]) -> None:
     async def body() -> tuple[int, int]:
         async with WorkflowScheduler() as scheduler:
             for n in range(CALLS):
