@@ -66,10 +66,9 @@ def test_every_report_of_a_chain_comes_after_a_sync_of_its_own(tmp_path: Path, u
     found = calls(tmp_path, "chain", "full")
     told = [place for place, call in enumerate(found) if call.startswith("told")]
     assert len(told) == 30
-    before = 0
+    # Reports may come late, and then two of them follow one another.
     for number, place in enumerate(told):
-        assert "sync" in found[before:place], f"s{number} was told before a sync"
-        before = place
+        assert found[:place].count("sync") > number, f"s{number} was told before a sync"
     # One for each step, one for the beginning, and those of checkpoints.
     assert found.count("sync") <= 30 + 6
 
