@@ -232,6 +232,7 @@ class WorkflowScheduler:
         ``origin`` is where it comes from, and for a run that goes on what is kept of it.
         """
         driver = self._open()
+        driver.learn(plan.name, self._keeping.past)
         info = self._keeping.enter(run_info(plan, config, seed, self._limits.resources), origin)
         rank = plan.workflow.priority if priority is None else checked_priority(priority)
         variables = copy_context()

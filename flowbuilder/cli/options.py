@@ -154,6 +154,16 @@ def giving() -> list[click.Parameter]:
     ]
 
 
+def slots_option() -> click.Option:
+    """Return ``-n``."""
+    return click.Option(
+        ["-n", "--max-concurrency"],
+        type=AtOnce(MOST_AT_ONCE),
+        metavar="N",
+        help="Steps at once, over all workflows, 1 to 1024; auto finds a good number by measuring, 1 to 64.",
+    )
+
+
 def resource_option() -> click.Option:
     """Return ``--resource``."""
     return click.Option(
@@ -170,12 +180,7 @@ def limiting() -> list[click.Parameter]:
     """Return how a run is limited and where it runs."""
     return [
         click.Option(["--all"], is_flag=True, help="Run every workflow that is found."),
-        click.Option(
-            ["-n", "--max-concurrency"],
-            type=AtOnce(MOST_AT_ONCE),
-            metavar="N",
-            help="Steps at once, over all workflows, 1 to 1024; auto finds a good number by measuring, 1 to 64.",
-        ),
+        slots_option(),
         resource_option(),
         click.Option(
             ["--policy"],

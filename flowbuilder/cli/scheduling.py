@@ -25,7 +25,7 @@ def make_scheduler(plans: Sequence[Plan], work: Session, store: Store | None = N
     for plan in plans:
         check_resources(plan, resources)
     return WorkflowScheduler(
-        _most_at_once(plans, work),
+        most_at_once(plans, work),
         resources=resources,
         policy=policy,
         plugins=work.settings.plugins,
@@ -56,7 +56,7 @@ def _own(plan: Plan) -> ParallelConfig:
     return plan.workflow.config or ParallelConfig()
 
 
-def _most_at_once(plans: Sequence[Plan], work: Session) -> int | Literal["auto"] | None:
+def most_at_once(plans: Sequence[Plan], work: Session) -> int | Literal["auto"] | None:
     """Return how many steps run at once, over all runs.
 
     ``-n`` holds for all of them together. That of ``pyproject.toml`` does too, but is no tighter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -139,6 +139,11 @@ class Driver:
             conduct.stop(TOO_MANY_FAILED)
         self._wakeup.notify()
         return conduct
+
+    def learn(self, workflow: str, past: Callable[[str], Mapping[str, float]]) -> None:
+        """Let the forecasts of a workflow start from its ``past``, which is asked once, and only if it is of use."""
+        if self._looks_ahead and not self._history.knows(workflow):
+            self._history.start_from(workflow, past(workflow))
 
     def close(self) -> None:
         """Serve no longer than the runs that are there."""

@@ -13,7 +13,8 @@ WEIGHT = 0.5  # of the newest run beside all before it
 class History:
     """The past durations of the steps of each workflow, in seconds, newer ones weighing more.
 
-    They live as long as the scheduler; a step of another workflow with the same name is another step.
+    They live as long as the scheduler, and may start from those of runs that are kept; a step of
+    another workflow with the same name is another step.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,14 @@ class History:
     def durations(self, workflow: str) -> Mapping[str, float]:
         """Return how long each step of a workflow takes, as far as it is known; one item of a mapped step."""
         return self._of.get(workflow, {})
+
+    def knows(self, workflow: str) -> bool:
+        """Return whether anything was said of a workflow."""
+        return workflow in self._of
+
+    def start_from(self, workflow: str, durations: Mapping[str, float]) -> None:
+        """Take what earlier processes know of a workflow, unless one of its runs has ended meanwhile."""
+        self._of.setdefault(workflow, dict(durations))
 
     def note(self, result: RunResult[Any]) -> None:
         """Take the durations of a run that has ended."""

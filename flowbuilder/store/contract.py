@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from flowbuilder.store.rows import AttemptRow, CacheRow, Encoded, Entry, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.store.rows import AttemptRow, CacheRow, Encoded, Entry, RunQuery, RunRow, TookRow, Unit, UnitRow
 
 Draft = Callable[[], Iterable[Entry]]
 Then = Callable[[Exception | None], None]
@@ -57,6 +57,9 @@ class Store(Protocol):
 
     def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
         """Return what the steps and items of a run returned."""
+
+    def took(self, workflow: str, runs: int) -> Sequence[TookRow]:
+        """Return how long steps took in the last so many runs of a workflow that have ended, in any order."""
 
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""

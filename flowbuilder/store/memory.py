@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from flowbuilder.errors import RunRefusedError
@@ -22,6 +22,7 @@ from flowbuilder.store.rows import (
     RunEnded,
     RunQuery,
     RunRow,
+    TookRow,
     Unit,
     UnitEnded,
     UnitRow,
@@ -172,6 +173,12 @@ class MemoryStore:
         with self._lock:
             return [(unit, row.value) for unit, row in self._runs[run_id].units.items()] if run_id in self._runs else []
 
+    def took(self, workflow: str, runs: int) -> list[TookRow]:
+        """Return how long steps took in the last so many runs of a workflow that have ended."""
+        with self._lock:
+            of_it = [run for run in self._runs.values() if run.row.workflow == workflow and run.row.status != RUNNING]
+            return [row for run in of_it[::-1][:runs] for row in _took(run.units.values())]
+
     def problems(self) -> list[str]:
         """Return what is wrong with what is kept: nothing can be."""
         return []
@@ -199,3 +206,13 @@ class MemoryStore:
             for run_id in gone:
                 del self._runs[run_id]
         return len(gone)
+
+
+def _took(rows: Iterable[UnitRow]) -> Iterator[TookRow]:
+    """Yield how long the steps of one run took."""
+    seconds: dict[tuple[str, bool], list[float]] = {}
+    for row in rows:
+        if row.status == SUCCESS and row.duration is not None:
+            seconds.setdefault((row.unit.step, row.unit.item >= 0), []).append(row.duration)
+    for (step, is_mapped), found in seconds.items():
+        yield TookRow(step, sum(found) / len(found), len(found) if is_mapped else None)

@@ -7,7 +7,18 @@ import sqlite3
 from typing import Any
 
 from flowbuilder.store.files import MARK
-from flowbuilder.store.rows import AttemptRow, CacheRow, Encoded, RunQuery, RunRow, Unit, UnitRow
+from flowbuilder.store.rows import (
+    RUNNING,
+    SUCCESS,
+    AttemptRow,
+    CacheRow,
+    Encoded,
+    RunQuery,
+    RunRow,
+    TookRow,
+    Unit,
+    UnitRow,
+)
 from flowbuilder.store.writing import params_of
 
 RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
@@ -16,7 +27,12 @@ UNITS = (
     "SELECT step, item, status, attempts, started_at, duration, reason, error, sections, wiring, code, format"
     f" FROM units {OF_RUN}"
 )
-
+# A run that is under way has not shown what its slowest steps take.
+TOOK = (
+    "SELECT step, avg(duration), CASE WHEN item < 0 THEN NULL ELSE count(*) END FROM units"
+    " WHERE run IN (SELECT number FROM runs WHERE workflow = ? AND status != ? ORDER BY number DESC LIMIT ?)"
+    " AND status = ? AND duration IS NOT NULL GROUP BY run, step, item < 0"
+)
 CACHE = "key, step, run_id, made_at, duration, facts, format"
 
 
@@ -102,6 +118,11 @@ def values(connection: sqlite3.Connection, run_id: str) -> list[tuple[Unit, Enco
     """Return what the steps and items of a run returned, as it is kept."""
     found = connection.execute(f"SELECT step, item, format, value FROM units {OF_RUN}", (run_id,))
     return [(Unit(step, item), Encoded(kind, data)) for step, item, kind, data in found]
+
+
+def took(connection: sqlite3.Connection, workflow: str, runs: int) -> list[TookRow]:
+    """Return how long steps took in the last so many runs of a workflow that have ended."""
+    return [TookRow(*row) for row in connection.execute(TOOK, (workflow, RUNNING, runs, SUCCESS))]
 
 
 def cached(connection: sqlite3.Connection, key: str) -> CacheRow | None:

@@ -95,6 +95,18 @@ class AttemptRow(NamedTuple):
     is_past: bool = False
 
 
+class TookRow(NamedTuple):
+    """How long a step took in one run that has ended, where it succeeded.
+
+    ``items`` is None for a step by itself; of a mapped step it is how many items succeeded, and
+    ``seconds`` is the mean of one.
+    """
+
+    step: str
+    seconds: float
+    items: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheRow:
     """What a step returned, to be found again by its ``key``.

@@ -26,6 +26,7 @@ from flowbuilder.store.rows import (
     Entry,
     RunQuery,
     RunRow,
+    TookRow,
     Unit,
     UnitRow,
 )
@@ -160,6 +161,11 @@ class SqliteStore:
             found = reading.values(connection, run_id)
         with _translated(self.path):
             return [(unit, self._files.get(kept)) for unit, kept in found]
+
+    def took(self, workflow: str, runs: int) -> list[TookRow]:
+        """Return how long steps took in the last runs of a workflow; see ``Store.took``."""
+        with self._reads() as connection:
+            return reading.took(connection, workflow, runs)
 
     @contextmanager
     def _reads(self) -> Iterator[sqlite3.Connection]:

@@ -10,27 +10,31 @@ import click
 
 from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.keeping import is_nothing_kept, kept
-from flowbuilder.cli.options import collecting, resource_option, store_option
-from flowbuilder.cli.output import put
-from flowbuilder.cli.scheduling import resources_of
-from flowbuilder.cli.session import session
-from flowbuilder.errors import shown
+from flowbuilder.cli.options import collecting, resource_option, slots_option, store_option
+from flowbuilder.cli.output import put, say
+from flowbuilder.cli.scheduling import config_of, most_at_once, resources_of
+from flowbuilder.cli.session import Session, session
+from flowbuilder.errors import StoreError, shown
 from flowbuilder.plan.plan import Plan
 from flowbuilder.store.contract import Store
 
 
-@click.command("plan", params=[*collecting(), resource_option(), store_option()], short_help=COMMANDS["plan"])
+@click.command(
+    "plan", params=[*collecting(), slots_option(), resource_option(), store_option()], short_help=COMMANDS["plan"]
+)
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Show what a run would do: batches, inputs, and where each parameter's value comes from.
 
     Several workflows are in the order of their priorities. An input without a value is shown as
-    missing, and so is a resource of which nothing says how much there is.
+    missing, and so is a resource of which nothing says how much there is. How long it will take is
+    known from the last runs that were kept, as if each workflow ran by itself.
     """
     with session(context) as work:
         plans = work.plan(work.select(), lenient=True)
         known = dict(_cached(plans, context))
-        explained = (plan.explain() + known.get(plan.name, "") for plan in plans)
+        expected = dict(_expected(plans, work, context))
+        explained = (plan.explain() + known.get(plan.name, "") + expected.get(plan.name, "") for plan in plans)
         parts = [*_order(plans), *explained, *_resources(plans, resources_of(plans, work))]
     put("\n".join(parts))
 
@@ -48,6 +52,32 @@ def _cached(plans: Sequence[Plan], context: click.Context) -> Iterator[tuple[str
         for plan in plans:
             lines = [f"  {shown(name)}: {what}" for name, what in Caching(store).foresee(plan)]
             yield plan.name, "\n".join(["\ncache", *lines]) + "\n" if lines else ""
+
+
+def _expected(plans: Sequence[Plan], work: Session, context: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield of each workflow that has run before how long it is expected to take."""
+    if is_nothing_kept(context):
+        return
+    from flowbuilder.cli.expecting import expected_lines  # only who has a history needs it
+    from flowbuilder.durable.past import past_of
+
+    try:
+        with kept(context, is_read=True) as store:
+            past = {plan.name: past_of(store, plan.name) for plan in plans}
+    except StoreError as error:
+        # A plan is worth seeing without them.
+        say(f"warning: no expected times: {error.what}" + (f" ({error.got})" if error.got else ""))
+        return
+    for plan in plans:
+        slots = _slots(plan, plans, work)
+        lines = list(expected_lines(plan, past[plan.name], slots))
+        yield plan.name, "\n".join(["", *lines]) + "\n" if lines else ""
+
+
+def _slots(plan: Plan, plans: Sequence[Plan], work: Session) -> int | None:
+    """Return how many steps of a workflow run at once; None where nobody says, or it is found by measuring."""
+    limits = (most_at_once(plans, work), config_of(plan, work).max_concurrency)
+    return min((limit for limit in limits if isinstance(limit, int)), default=None)
 
 
 def _order(plans: Sequence[Plan]) -> Iterator[str]:
