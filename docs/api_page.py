@@ -22,6 +22,7 @@ GROUPS = {
         "workflow",
         "provider",
         "Retry",
+        "Secret",
         "Until",
         "Cache",
         "ParallelConfig",

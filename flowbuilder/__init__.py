@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flowbuilder.results import CacheNote, RunResult, Section, Status, StepResult
     from flowbuilder.runner import arun, run
     from flowbuilder.scheduler import WorkflowScheduler
+    from flowbuilder.secret import Secret
     from flowbuilder.settings import Settings
     from flowbuilder.stats import ResourceUse, SchedulerStats
     from flowbuilder.store.contract import Store
@@ -74,6 +75,7 @@ __all__ = [
     "RunResult",
     "RunningStep",
     "SchedulerStats",
+    "Secret",
     "Section",
     "Settings",
     "Source",
@@ -122,6 +124,7 @@ _NAMES = {
     "flowbuilder.handle": "Handle",
     "flowbuilder.scheduler": "WorkflowScheduler",
     "flowbuilder.stats": "ResourceUse SchedulerStats",
+    "flowbuilder.secret": "Secret",
     "flowbuilder.settings": "Settings",
     "flowbuilder.store.contract": "Store",
     "flowbuilder.store.memory": "MemoryStore",

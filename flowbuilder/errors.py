@@ -15,6 +15,7 @@ from flowbuilder.foreign import (
     shown as shown,
     shown_value as shown_value,
 )
+from flowbuilder.secret import MASK as MASK
 
 
 @dataclass(frozen=True, slots=True)

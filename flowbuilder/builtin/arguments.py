@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flowbuilder import Plan, RunResult
-from flowbuilder.errors import is_secret, shown, shown_value
+from flowbuilder.errors import MASK, is_secret, shown, shown_value
 
 LENGTH = 200
 
@@ -18,7 +18,7 @@ def arguments_of(item: str, plan: Plan, result: RunResult[Any]) -> Iterator[str]
     for one in step.each if step is not None else ():
         values = _source(one, plan, result)
         if values is not None and int(number) < len(values):
-            text = "(hidden)" if is_secret(one.parameter) else shown_value(values[int(number)], LENGTH)
+            text = MASK if is_secret(one.parameter) else shown_value(values[int(number)], LENGTH)
             yield f"{shown(one.parameter)} = {text}"
 
 

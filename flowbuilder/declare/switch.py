@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from flowbuilder.declare.definitions import Definition, StepDefinition
 from flowbuilder.declare.signature import read_signature, unwrapped
 from flowbuilder.errors import (
+    MASK,
     DefinitionError,
     DuplicateNameError,
     UnhandledCaseError,
@@ -162,4 +163,4 @@ def _with_parameters(fn: Any, names: Sequence[str], default: Any = inspect.Param
 
 
 def _seen(name: str, value: Any) -> str:
-    return "(hidden)" if is_secret(name) else shown_value(value, 60)
+    return MASK if is_secret(name) else shown_value(value, 60)

@@ -18,6 +18,7 @@ from flowbuilder.errors import StoreError, listed, shown
 from flowbuilder.plan.given import holds_secret
 from flowbuilder.plan.plan import Binding, Kind, Plan, PlannedStep
 from flowbuilder.results import CacheNote, StepResult
+from flowbuilder.secret import Secret
 from flowbuilder.store.canonical import Canonical, UnstableError
 from flowbuilder.store.contract import Store
 from flowbuilder.store.fingerprint import Fingerprint
@@ -96,8 +97,9 @@ class Caching:
     def _row(self, plan: Plan, run_id: str, step: PlannedStep, arguments: Mapping[str, Any]) -> CacheRow:
         cache, code = _cache_of(step), self._code_of(step)
         inputs, hidden = {}, []
+        secrets = {name for name, value in _values(step, arguments) if isinstance(value, Secret)}
         for name, data in self._inputs(plan, step, cache, arguments):
-            if _is_secret(name, plan):
+            if name in secrets or _is_secret(name, plan):
                 # It counts in the key alone: a mark of its own could be tried against likely values.
                 hidden.append(_mark(data))
             else:
@@ -136,7 +138,7 @@ class Caching:
             if one.kind is Kind.PROVIDER:
                 yield from self._of_provider(plan, one.source)
             elif one.kind is Kind.INPUT and one.source in plan.inputs:
-                yield one.source, self._of(one.source, plan.inputs[one.source].value)
+                yield one.source, self._of(one.source, _plain(plan.inputs[one.source].value))
             elif one.kind is Kind.VALUE:
                 yield one.parameter, self._of(one.parameter, one.value)
 
@@ -196,7 +198,9 @@ def _parameters(key: Any) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what of a ``StepResult`` counts."""
+    """Return what of a ``StepResult`` or of a ``Secret`` counts."""
+    if isinstance(value, Secret):
+        return value.reveal()
     if isinstance(value, StepResult):
         return "StepResult", str(value.status), value.raw_value, value.reason
     return value

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from flowbuilder.errors import RunRefusedError, shown_value
 from flowbuilder.plan.given import holds_secret
 from flowbuilder.plan.plan import Plan, PlannedInput
+from flowbuilder.secret import MASK
 from flowbuilder.store.rows import Encoded, RunRow
 from flowbuilder.store.values import encode
-
-MASK = "***"
 
 
 def kept_inputs(plan: Plan) -> dict[str, Encoded]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from flowbuilder.declare.signature import annotations_of, unwrapped, wants_result
 from flowbuilder.errors import listed, shown, shown_value
+from flowbuilder.secret import Secret
 
 UNTYPED = (None, inspect.Parameter.empty, Any, object)
 LONGEST_ALIAS = 64
@@ -121,6 +122,11 @@ def origin_of(note: Any) -> Any:
     return typing.get_origin(note) or note
 
 
+def secret_type(note: Any) -> Any:
+    """Return ``int`` for ``Secret[int]``, and ``str`` for a ``Secret`` that does not say of what."""
+    return (typing.get_args(note) or (str,))[0]
+
+
 def list_of(note: Any) -> Any:
     """Return ``list[note]``, and ``list[Any]`` where the note could not be resolved or is missing."""
     return types.GenericAlias(list, (Any if note is None or isinstance(note, str) else note,))
@@ -151,6 +157,18 @@ def field_names(kind: Any) -> tuple[str, ...] | None:
     return tuple(kind._fields) if is_named_tuple else None
 
 
+def parts_of(note: Any) -> tuple[Any, ...]:
+    """Return the annotations inside another: its arguments, and those of the fields of a record."""
+    note = bare(note)
+    kind = origin_of(note)
+    if field_names(kind) is None and not hasattr(kind, "__pydantic_fields__"):
+        return typing.get_args(note)
+    try:
+        return *typing.get_args(note), *typing.get_type_hints(kind).values()
+    except Exception:  # names that stand for nothing, in code of the user's
+        return typing.get_args(note)
+
+
 def is_nested(note: Any) -> bool:
     """Return whether values of an annotation are written as a JSON array or object."""
     kind = origin_of(bare(note))
@@ -163,12 +181,14 @@ def type_name(note: Any) -> str:
         return "text"
     if isinstance(note, type) and not typing.get_args(note):
         return "None" if note is type(None) else shown(note.__qualname__)
-    return shown_value(note).replace("typing.", "")
+    return shown_value(note).replace("typing.", "").replace("flowbuilder.Secret[", "Secret[")
 
 
 def expected(note: Any) -> str:
     """Return what may be written for an annotation, for the "allowed" line of a message."""
     note = bare(note)
+    if origin_of(note) is Secret:
+        return expected(secret_type(note))
     if options := members(note):
         return " · ".join(dict.fromkeys(expected(option) for option in options))
     if typing.get_origin(note) is typing.Literal:

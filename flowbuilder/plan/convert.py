@@ -18,6 +18,7 @@ from flowbuilder.plan.annotations import (
     item_types,
     members,
     origin_of,
+    secret_type,
     type_name,
 )
 from flowbuilder.plan.fits import NUMERIC, fits
@@ -25,6 +26,7 @@ from flowbuilder.plan.given import Given, Text, holds_secret, shown_given
 from flowbuilder.plan.scalars import NOTHING, Unfit, is_scalar, refuse_surrogates, scalar
 from flowbuilder.plan.strictjson import JsonError, strict_json, too_large
 from flowbuilder.plan.structured import is_pydantic, model_of_data, model_of_text, record_of
+from flowbuilder.secret import Secret
 
 
 def converted(name: str, value: object, annotation: object, where: Where | None) -> object:
@@ -60,7 +62,7 @@ def _refusal(name: str, value: object, note: object, where: Where | None, unfit:
         where=where,
         got=f"{shown_given(name, value, note)} ({shown(source)})",
         allowed=expected(note) if outside else "",
-        hint=unfit.hint,
+        hint="" if holds_secret(name, note) else unfit.hint,  # which may say how to write what was given
     )
 
 
@@ -76,6 +78,8 @@ def from_text(text: str, note: Any) -> Any:
         raise Unfit("more than 1 MiB of text", hint="give the path of a file instead")
     if is_open(note):
         return refuse_surrogates(text)
+    if kind is Secret:
+        return Secret(from_text(text, secret_type(note)))
     if options := members(note):
         return _option_of_text(text, options)
     if is_pydantic(kind):
@@ -165,6 +169,8 @@ def from_data(data: Any, note: Any) -> Any:
     kind = origin_of(note)
     if is_open(note):
         return data
+    if kind is Secret:
+        return Secret(from_data(data, secret_type(note)))
     if options := members(note):
         return _option_of_data(data, options)
     if is_pydantic(kind):
@@ -235,10 +241,12 @@ def _exactly(data: Any, kind: Any) -> Any:
 
 
 def _checked(value: object, note: object) -> object:
-    """Return a value given from code; a ``str`` becomes the path it is given for."""
+    """Return a value given from code; a ``str`` becomes the path, and anything the secret, that it is given for."""
     if fits(value, note):
         return value
     for option in members(bare(note)) or (bare(note),):
+        if origin_of(option) is Secret and not isinstance(value, Secret):
+            return Secret(_checked(value, secret_type(option)))
         if isinstance(value, str) and isinstance(option, type) and issubclass(option, PurePath):
             return scalar(value, option)
     raise Unfit

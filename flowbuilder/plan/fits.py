@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from flowbuilder.plan.annotations import ARRAYS, bare, is_open, item_types, members, origin_of
+from flowbuilder.secret import Secret
 
 # A list is judged by its first items, so that checking never costs more than using it.
 MOST_CHECKED = 1000
@@ -31,6 +32,8 @@ def fits(value: Any, note: Any) -> bool:
         return isinstance(value, Mapping)
     if kind is Callable or not isinstance(kind, type):
         return True
+    if kind is Secret and isinstance(value, Secret):
+        return fits(value.reveal(), (typing.get_args(note) or (Any,))[0])
     return _is_instance(value, kind) and _items_fit(value, note)
 
 

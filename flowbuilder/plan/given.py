@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowbuilder.errors import is_secret, shown_value
-from flowbuilder.plan.annotations import type_name
+from flowbuilder.plan.annotations import parts_of, type_name
+from flowbuilder.secret import MASK
+
+DEEPEST = 8  # records in records are looked into
 
 
 class Text(NamedTuple):
@@ -45,10 +48,14 @@ def unfolded(values: Mapping[str, Any]) -> dict[str, Any]:
 def shown_given(name: str, value: object, note: object = None) -> str:
     """Return what was given for an input, fit for a message; a secret is never shown."""
     if holds_secret(name, note):
-        return "(hidden)"
+        return MASK
     return shown_value(value.text if isinstance(value, Text) else value.value if isinstance(value, Given) else value)
 
 
 def holds_secret(name: str, note: object) -> bool:
-    """Return whether an input holds a secret, by its name or its annotation."""
-    return is_secret(name) or "Secret" in type_name(note)
+    """Return whether an input holds a secret, by its name, its annotation, or that of a field in it."""
+    return is_secret(name) or _is_of_secrets(note, DEEPEST)
+
+
+def _is_of_secrets(note: object, depth: int) -> bool:
+    return "Secret" in type_name(note) or (depth > 0 and any(_is_of_secrets(one, depth - 1) for one in parts_of(note)))

@@ -11,10 +11,11 @@ from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, Where, did_you_mean, listed, nearest, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.fits import is_listed
-from flowbuilder.plan.given import Given, Text, shown_given
+from flowbuilder.plan.given import Given, Text, holds_secret, shown_given
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.pieces import PlannedInput
 from flowbuilder.plan.spelling import Spelling
+from flowbuilder.secret import MASK
 
 UNTYPED = (None, Any)
 
@@ -140,10 +141,15 @@ class Inputs:
         near = did_you_mean(name, known) if isinstance(name, str) else ""
         return InputError(
             f"there is no input named {shown_value(name)}" + (": it is a step or provider" if is_other else ""),
-            got=shown_given(str(name), self._params[name]),
+            got=MASK if self._is_for_secret(name) else shown_given(str(name), self._params[name]),
             allowed=listed(self._requests) or "this workflow has no inputs",
             hint="use overrides= to replace a step's value" if is_other else near,
         )
+
+    def _is_for_secret(self, name: Any) -> bool:
+        """Return whether a value was meant, by a name that is nearly right, for an input that holds a secret."""
+        near = nearest(name, self._requests) if isinstance(name, str) else []
+        return any(holds_secret(one, self._typed(one, self._requests[one]).annotation) for one in near)
 
     def _finished(self, name: str, requests: list[Request]) -> PlannedInput:
         typed = self._typed(name, requests)

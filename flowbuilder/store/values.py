@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
 import json
 import pickle
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from flowbuilder.errors import shown_value
+from flowbuilder.secret import Secret
 from flowbuilder.store.rows import NOT_STORED, Encoded
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -29,12 +32,25 @@ def encode(value: Any) -> Encoded:
         except (ValueError, RecursionError):  # a NaN, or a number of thousands of digits
             pass
     try:
-        data = pickle.dumps(value, protocol=5)
+        data = _pickled(value)
         if len(data) <= CHECKED:
             pickle.loads(data)
     except Exception as error:  # pickling calls the user's own code, which may raise anything
         raise ValueError(_why(value, error)) from error
     return Encoded("pickle", data)
+
+
+def _pickled(value: Any) -> bytes:
+    """Return a pickle that holds no secret."""
+    made = io.BytesIO()
+    pickler = pickle.Pickler(made, protocol=5)
+    pickler.dispatch_table = {**copyreg.dispatch_table, Secret: _refuse_secret}
+    pickler.dump(value)
+    return made.getvalue()
+
+
+def _refuse_secret(secret: Secret[Any]) -> NoReturn:
+    raise ValueError("a secret is not written down")
 
 
 def decode(encoded: Encoded) -> Any:
@@ -91,7 +107,7 @@ def _culprit(value: Any, error: Exception) -> tuple[str, Any, Exception]:
 
 def _refusal(part: Any) -> Exception | None:
     try:
-        pickle.loads(pickle.dumps(part, protocol=5))
+        pickle.loads(_pickled(part))
     except Exception as error:  # as above
         return error
     return None

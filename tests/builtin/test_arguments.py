@@ -34,8 +34,8 @@ def half(n: int) -> float:
 @pytest.mark.parametrize(
     ("item", "arguments"),
     [
-        ("size[0]", ["path = 'a.txt'", "token = (hidden)", "n = 7"]),
-        ("size[1]", ["path = 'b\\x1b.txt'", "token = (hidden)", "n = 9"]),
+        ("size[0]", ["path = 'a.txt'", "token = ***", "n = 7"]),
+        ("size[1]", ["path = 'b\\x1b.txt'", "token = ***", "n = 9"]),
         ("half[1]", ["n = 9"]),
         ("size[2]", []),
         ("gone[0]", []),

@@ -196,8 +196,8 @@ def test_secrets_are_not_in_the_words_of_a_plan() -> None:
     flow = FlowBuilder("f").step(lambda: "x", name="api_key").step(lambda api_key, token: 1, name="b").build()
     words = Registry().plan(flow, {"token": "hunter2"}, overrides={"api_key": "hunter2"}).explain()
     assert "hunter2" not in words
-    assert "  token = (hidden) (params=)\n" in words
-    assert "      api_key ← (hidden) (overrides api_key)\n" in words
+    assert "  token = *** (params=)\n" in words
+    assert "      api_key ← *** (overrides api_key)\n" in words
 
 
 def test_a_missing_input_names_its_type() -> None:

@@ -13,6 +13,7 @@ from flowbuilder import (
     ParallelConfig,
     Registry,
     Retry,
+    Secret,
     StepResult,
     Until,
     WorkflowDefinition,
@@ -71,6 +72,12 @@ async def other_api() -> AsyncIterator[str]:
     yield ""
 
 
+@step
+def load(token: Secret[str], pin: Secret[int] | None = None) -> str:
+    assert_type(token, Secret[str])
+    return token.reveal()
+
+
 @workflow(priority=5, steps=[rows], config=ParallelConfig(max_concurrency=4))
 def report(total: int, rows: StepResult[list[int]]) -> str:
     assert_type(rows.value, list[int])
@@ -86,6 +93,11 @@ assert_type(book("today"), int)
 assert_type(settled(3), int)
 assert_type(api(), Iterator[str])
 assert_type(other_api(), AsyncIterator[str])
+
+
+assert_type(load(Secret("a")), str)
+assert_type(Secret(5).reveal(), int)
+wider: Secret[object] = Secret[str]("a")
 
 
 async def awaited(ctx: Context) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbuilder import FlowBuilder, ParallelConfig, Retry, StepResult, Until, arun, run, step, workflow
+from flowbuilder import FlowBuilder, ParallelConfig, Retry, Secret, StepResult, Until, arun, run, step, workflow
 
 
 @step
@@ -15,9 +15,15 @@ def report(rows: list[int]) -> str:
     return ""
 
 
+@step
+def load(token: Secret[str]) -> str:
+    return token  # type: ignore[return-value]  # reveal()
+
+
 def made() -> None:
     rows(5)  # type: ignore[arg-type]  # root is text
     rows()  # type: ignore[call-arg]  # root is missing
+    load("a")  # type: ignore[arg-type]  # Secret("a")
     _: int = run(report).value  # type: ignore[assignment]  # the body returns text
     run(report, parms={})  # type: ignore[call-overload]  # params=
     run(report, backend="curio")  # type: ignore[call-overload]  # no such back end
