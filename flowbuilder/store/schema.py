@@ -107,11 +107,16 @@ def _version(connection: sqlite3.Connection, path: Path | str) -> int:
             "this database is no run store", where=str(path), hint="name another file, or move this one away"
         )
     if version > len(VERSIONS):
-        raise StoreError(
-            "this run store was written by a newer FlowBuilder",
-            where=str(path),
-            got=f"version {version}",
-            allowed=f"up to version {len(VERSIONS)}",
-            hint="update FlowBuilder, or name another file",
-        )
+        raise newer(path, version)
     return int(version)
+
+
+def newer(path: Path | str, version: int) -> StoreError:
+    """Return the error for a store of a version that is not known yet."""
+    return StoreError(
+        "this run store was written by a newer FlowBuilder",
+        where=str(path),
+        got=f"version {version}",
+        allowed=f"up to version {len(VERSIONS)}",
+        hint="update FlowBuilder, or name another file",
+    )

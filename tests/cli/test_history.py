@@ -289,6 +289,44 @@ def test_the_doctor_says_that_all_is_well_and_what_is_not(failed: FlowTester) ->
     outcome = failed.run("doctor")
     assert outcome.exit_code == 6
     assert "error: the run store " in outcome.stderr
+    assert "hint: flowbuilder doctor --salvage NEW saves what can be read into a new store\n" in outcome.stderr
+
+
+def test_what_is_salvaged_goes_on_without_what_was_lost(failed: FlowTester) -> None:
+    (failed.path / "mended").touch()
+    path, run = failed.path / ".flowbuilder" / "runs.db", only_run(failed)
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE units SET value = x'00' WHERE step = 'square' AND item = 1")
+    raw.close()
+    path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
+    assert failed.run("runs").exit_code == 6
+    outcome = failed.run("doctor", "--salvage", "saved.db")
+    assert outcome.exit_code == 0
+    assert outcome.stdout == (
+        "saved in saved.db\n"
+        "  runs             1 saved, 0 lost\n"
+        "  steps and items  6 saved, 1 lost\n"
+        "  attempts         5 saved, 0 lost\n"
+        "  cached results   0 saved, 0 lost\n"
+        "  large values     0 saved, 0 lost\n"
+        "the first page could not be read: where the tables are was taken from a new store\n"
+        "look at it: flowbuilder runs --store saved.db\n"
+    )
+    assert failed.run("resume", run, "--store", "saved.db", "-P", "api_token=hush").result.value == 14
+    assert ran(failed) == ["square 1", "square 2", "total"]
+
+
+def test_nothing_is_salvaged_where_nothing_was_kept_or_something_is_there(flowtester: FlowTester) -> None:
+    outcome = flowtester.run("doctor", "--salvage", "saved.db")
+    assert (outcome.exit_code, outcome.stderr) == (5, "error: no run was kept yet (.flowbuilder/runs.db)\n")
+    flowtester.write("flow_total.py", FLOW)
+    flowtester.run("run", "-P", "n=1")
+    flowtester.write("saved.db", "mine")
+    outcome = flowtester.run("doctor", "--salvage", "saved.db")
+    assert (outcome.exit_code, outcome.stderr) == (
+        6,
+        "error: there is something already (saved.db)\n  hint: name a file that is not there yet\n",
+    )
 
 
 @pytest.mark.parametrize("command", ["run", "resume", "runs", "show", "doctor"])
