@@ -36,7 +36,6 @@ class Caching:
     def __init__(self, store: Store, *, reads: bool = True) -> None:
         self._store = store
         self._reads = reads
-        self._canonical = Canonical(self._code)
         self._marks: dict[int, tuple[Any, str]] = {}
         self._codes: dict[int, tuple[PlannedStep, Mapping[str, str] | UnstableError]] = {}
 
@@ -104,7 +103,7 @@ class Caching:
                 hidden.append(_mark(data))
             else:
                 inputs[name] = _mark(data)
-        facts = self._canonical.of((PYTHON, cache.version, code, inputs, hidden))
+        facts = Canonical(self._code).of((PYTHON, cache.version, code, inputs, hidden))
         return CacheRow(
             key=hashlib.sha256(facts).hexdigest(),
             step=step.name,
@@ -144,7 +143,8 @@ class Caching:
 
     def _of(self, name: str, value: Any) -> bytes:
         try:
-            return self._canonical.of(value)
+            # One of its own, which knows what it is inside of: lanes look values up from many threads.
+            return Canonical(self._code).of(value)
         except UnstableError as error:
             raise error.inside(name) from None
         except Exception as error:  # objects are looked into here, whose own code may raise anything

@@ -55,7 +55,7 @@ def leaf(tag: str, data: bytes) -> bytes:
 
 
 class Canonical:
-    """Encodes values; the type is part of each, so 1, 1.0 and True differ.
+    """Encodes values; the type is part of each, so 1, 1.0 and True differ. One thread at a time may use it.
 
     Args:
         code: gives what stands for a class, a function or a module; None for what is none of these.

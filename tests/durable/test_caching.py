@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,7 @@ import pytest
 
 from flowbuilder import Cache, CacheNote, Context, FlowBuilder, Registry, StepResult, run
 from flowbuilder.runner import Backend
+from flowbuilder.store.canonical import Canonical
 from flowbuilder.store.memory import MemoryStore
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.testing import Recorder
@@ -215,6 +216,20 @@ def test_items_are_cached_one_by_one(store: Store, backend: Backend) -> None:
     again = doubled([3, 4, 1])
     assert (again.value, sorted(calls)) == ([6, 8, 2], [1, 2, 3, 4])
     assert [note(item).is_hit for item in again.items] == [True, False, True]
+
+
+def test_items_that_share_an_argument_are_looked_up_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, alone = threading.Barrier(2, timeout=5), Canonical._sequence
+
+    def together(self: Canonical, tag: str, parts: Iterable[Any]) -> bytes:
+        if tag == "list":
+            both.wait()
+        return alone(self, tag, parts)
+
+    monkeypatch.setattr(Canonical, "_sequence", together)
+    flow = FlowBuilder("flow").step(lambda x, shared: x, name="load", each={"x": [1, 2]}, cache=True).build()
+    result = run(flow, params={"shared": [1]}, store=store).raise_for_errors()
+    assert [note(item).reason for item in result.steps["load"].items or ()] == ["nothing is stored for it yet"] * 2
 
 
 def test_a_when_is_asked_before_the_cache(store: Store) -> None:
