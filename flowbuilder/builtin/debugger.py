@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from types import TracebackType
@@ -106,8 +107,13 @@ def _has_quit(frames: TracebackType) -> bool:
 
     # A Ctrl-C is heard by whoever runs the steps, and not by a handler of the debugger's own.
     debugger = Pdb(nosigint=True)
-    debugger.reset()
-    debugger.interaction(None, frames)
+    # What traces this thread already, as a measurement of coverage does, would be cut off by it.
+    tracer = sys.gettrace()
+    try:
+        debugger.reset()
+        debugger.interaction(None, frames)
+    finally:
+        sys.settrace(tracer)
     return bool(debugger.quitting)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -228,6 +229,23 @@ def test_no_time_out_strikes_while_it_is_open(typing: Callable[..., Outcome], ke
 
     assert [type(error) for error in outcome.result.errors] == [ValueError]
     assert "blocks the event loop" not in outcome.stdout + outcome.stderr
+
+
+def test_what_traces_the_thread_goes_on(typing: Callable[..., Outcome]) -> None:
+    def tracer(frame: FrameType, event: str, argument: object) -> None: ...
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        typing("""
+            from flowbuilder import step
+
+            @step
+            async def broken(): raise ValueError("on the loop, in this thread")
+        """, "c")  # fmt: skip
+        assert sys.gettrace() is tracer
+    finally:
+        sys.settrace(before)
 
 
 def test_a_step_of_another_process_says_that_its_frame_is_gone(typing: Callable[..., Outcome]) -> None:
