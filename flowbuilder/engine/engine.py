@@ -232,18 +232,25 @@ class Engine:
     def settle_recorded(self, attempt: Attempt) -> None:
         """Act on an attempt whose outcome stands."""
         run: Run = attempt.source  # type: ignore[assignment]  # as above
-        with self.lock:
-            run.settle(attempt)
-            wake = self._lanes_to_wake()
+        try:
+            with self.lock:
+                run.settle(attempt)
+                wake = self._lanes_to_wake()
+        except BaseException as error:  # as in ``done``
+            self._broke(error)
+            return
         self._wake(wake)
 
     def begin_recorded(self, attempt: Attempt) -> None:
         """Let an attempt begin whose start stands."""
-        if attempt.step.providers and not attempt.source.providers.stand(attempt):
-            self.to_prepare.append(attempt)
-            self.notify()
-        else:
-            self.prepare(attempt)
+        try:
+            if attempt.step.providers and not attempt.source.providers.stand(attempt):
+                self.to_prepare.append(attempt)
+                self.notify()
+            else:
+                self.prepare(attempt)
+        except BaseException as error:  # as in ``done``
+            self._broke(error)
 
     def look(self, lane: int) -> None:
         """Wake a lane if it could start something."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import anyio
 import pytest
 
-from flowbuilder import Context, FlowBuilder, run
+from flowbuilder import Context, FlowBuilder, MemoryStore, run
 from flowbuilder.engine.ending import Ending
+from flowbuilder.engine.engine import Engine
 from flowbuilder.engine.inner_run import InnerEnding
 from flowbuilder.runner import Backend
 
@@ -59,10 +61,19 @@ def test_a_body_that_waits_ends_when_the_engine_breaks(
         run(flow, params={"fn": fn}, backend=backend)
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
 @pytest.mark.parametrize("fn", [later, plain])
 def test_a_run_ends_when_the_engine_breaks_on_the_loop_or_in_a_thread(
-    fn: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    fn: Any, is_kept: bool, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Ending, "settle", breaks)
-    with pytest.raises(Bug):
-        run(FlowBuilder("flow").step(fn, name="one").build(), backend=backend)
+    flow = FlowBuilder("flow").step(fn, name="one").build()
+    with closing(MemoryStore()) as store, pytest.raises(Bug):
+        run(flow, backend=backend, store=store if is_kept else None)
+
+
+def test_a_run_ends_when_what_is_written_cannot_begin(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "prepare", breaks)
+    flow = FlowBuilder("flow").step(plain, name="one", idempotent=False).build()
+    with closing(MemoryStore()) as store, pytest.raises(Bug):
+        run(flow, backend=backend, store=store)
