@@ -26,6 +26,7 @@ CAPTURED = ("stdout", "stderr", "log")
 ITEMS_IN_FULL = 3
 NAMED = 20
 UNDO = "undo of step "
+STEP = "step "
 LINE_LENGTH = 500
 
 
@@ -64,9 +65,13 @@ def failures_of(result: RunResult[Any], plan: Plan | None = None, prefix: str = 
 
 
 def _title_of_stray(error: BaseException) -> str:
-    """Return which undo an error is of, where it is of one: a note says so."""
-    notes = [note for note in getattr(error, "__notes__", ()) if str(note).startswith(UNDO)]
-    return shown(notes[0].partition(",")[0].partition(" (")[0]) if notes else "after the steps"
+    """Return which undo an error is of, or behind which step's body it came: a note says so."""
+    for note in map(str, getattr(error, "__notes__", ())):
+        if note.startswith(UNDO):
+            return shown(note.partition(",")[0].partition(" (")[0])
+        if note.startswith(STEP):
+            return f"{shown(note.removeprefix(STEP).partition(', attempt ')[0])}, after its body"
+    return "after the steps"
 
 
 def _title(step: StepResult[Any]) -> str:

@@ -120,7 +120,7 @@ class _LookBack:
     def _dropped_because(self, name: str, rewired: Collection[str]) -> str:
         if name in self._words.rerun:
             return "--rerun"
-        return "its parameters come from elsewhere now" if name in rewired else "it follows from what runs again"
+        return "parameters come from elsewhere now" if name in rewired else "follows from what runs again"
 
     def _changed(self) -> Iterator[str]:
         for name, code in self._codes.items():
@@ -144,7 +144,7 @@ class _LookBack:
         sources = [one.source for one in step.each if one.kind is Kind.STEP]
         units = [unit for unit in self._units.get(step.name, ()) if unit.item >= 0]
         if not all(source in self._firm for source in sources):
-            self._again[step.name] = "its items may be others now" if units else self._reason(Unit(step.name))
+            self._again[step.name] = "items may be others now" if units else self._reason(Unit(step.name))
             return
         self._firm.add(step.name)
         left = {why: 0 for unit in dict.fromkeys(units) if (why := self._kept_result(unit)) is not None}
@@ -160,11 +160,11 @@ class _LookBack:
             return self._reason(unit)
         encoded = self._values.get(unit, NOT_STORED)
         if encoded == NOT_STORED:
-            return "its result was not stored"
+            return "result not stored"
         try:
             value = decode(encoded)
         except ValueError as error:
-            return f"its result cannot be read any more ({shown(error)})"
+            return f"result cannot be read any more ({shown(error)})"
         self._results[str(unit)] = _result(row, value)
         self._codes.setdefault(unit.step, row.code)
         return None
@@ -172,14 +172,14 @@ class _LookBack:
     def _reason(self, unit: Unit) -> str:
         row, attempts = self._ended.get(unit), self._attempts.get(unit)
         if row is not None:
-            return _WORDS.get(row.status, f"it was {row.status}")
+            return _WORDS.get(row.status, row.status)
         if not attempts:
-            return "it had not started"
+            return "had not started"
         if attempts[-1].status:
             return f"attempt {attempts[-1].number + 1} follows"
         if self._is_lost(unit, attempts):
             return "nobody knows whether it finished, so it is left to you (--rerun-lost)"
-        return f"it was running when the process died; attempt {attempts[-1].number + 1} follows"
+        return f"running when the process died; attempt {attempts[-1].number + 1} follows"
 
     # What the engine needs to know of the rest.
 
@@ -227,11 +227,11 @@ class _LookBack:
 
 
 _WORDS = {
-    "failed": "it failed",
-    "timed_out": "it timed out",
-    "cancelled": "it was cancelled",
-    "skipped": "it was skipped",
-    "undone": "it was undone",
+    "failed": "failed",
+    "timed_out": "timed out",
+    "cancelled": "cancelled",
+    "skipped": "skipped",
+    "undone": "undone",
     "lost": "nobody knows whether it finished, so it is left to you (--rerun-lost)",
 }
 

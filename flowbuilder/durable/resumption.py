@@ -43,9 +43,8 @@ class Resumption:
         """Yield in words what is kept, and what runs and why."""
         steps = [name for name in self.kept.results if not name.endswith("]")]
         items = len(self.kept.results) - len(steps)
-        parts = [counted(len(steps), "step")] if steps or not items else []
-        parts += [counted(items, "item")] if items else []
-        yield f"kept: {' and '.join(parts)}" + (f" ({listed(steps, NAMED)})" if steps else "")
+        parts = [counted(number, noun) for number, noun in ((len(steps), "step"), (items, "item")) if number]
+        yield f"kept: {' and '.join(parts) or 'nothing'}" + (f" ({listed(steps, NAMED)})" if steps else "")
         if self.changed:
             yield f"kept although changed since: {listed(self.changed, NAMED)}; --rerun NAME runs one again"
         reasons: dict[str, list[str]] = {}

@@ -118,6 +118,21 @@ def test_what_fails_after_the_steps_is_shown_too() -> None:
     assert "RuntimeError: torn" in lines
 
 
+def test_what_fails_behind_a_body_that_failed_names_its_step() -> None:
+    flows = Registry()
+
+    @flows.provider(scope="step")
+    def client() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("torn")
+
+    @flows.step
+    def uses(client: int) -> None:
+        raise ValueError("used up")
+
+    assert titles(failures(run("uses", registry=flows))) == ["uses", "uses, after its body"]
+
+
 def test_failures_of_several_runs_name_their_workflow() -> None:
     def bad() -> None:
         raise ValueError("bad")

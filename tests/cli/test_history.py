@@ -79,7 +79,7 @@ def test_the_command_that_goes_on_is_printed_and_does(failed: FlowTester) -> Non
         f"total, run {run}, failed",
         "  kept: 1 step and 3 items (numbers)",
         "  runs: square: all but 3 items",
-        "  runs: total: it was skipped",
+        "  runs: total: skipped",
         "[[]2/3] success   square*4 items",
         "[[]3/3] success   total*",
     )
@@ -412,7 +412,7 @@ def test_a_run_that_was_interrupted_goes_on(flowtester: FlowTester, interruptibl
     outcome = flowtester.run("resume")
     assert outcome.result.steps["waits"].value == 3
     assert (flowtester.path / "first.txt").read_text() == "x"
-    outcome.assert_lines("  kept: 1 step (first)", "  runs: waits: it was cancelled")
+    outcome.assert_lines("  kept: 1 step (first)", "  runs: waits: cancelled")
 
 
 def test_a_store_that_cannot_be_made_ends_the_command_before_anything_runs(flowtester: FlowTester) -> None:

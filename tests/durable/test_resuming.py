@@ -308,12 +308,18 @@ def test_a_value_that_was_not_stored_is_made_again_and_what_it_was_for_is_kept(s
     plan = _plan(diamond(bodies))
     found = look_back(store, row, plan, ResumeWords())
     assert dict(found.again) == {
-        "top": "its result was not stored",
-        "right": "it had not started",
-        "bottom": "it had not started",
+        "top": "result not stored",
+        "right": "had not started",
+        "bottom": "had not started",
     }
     result = run(diamond(bodies), store=store, resume="dead")
     assert (result.status, bodies.again()) == (Status.SUCCESS, ["bottom", "right", "top"])
+
+
+def test_what_has_not_begun_is_said_of_many_as_of_one(store: MemoryStore) -> None:
+    row = died(store, "diamond")
+    found = look_back(store, row, _plan(diamond(Bodies())), ResumeWords())
+    assert list(found.lines()) == ["kept: nothing", "runs: top, left, right, bottom: had not started"]
 
 
 def test_a_rerun_takes_all_that_follows_with_it(store: MemoryStore) -> None:
@@ -322,7 +328,7 @@ def test_a_rerun_takes_all_that_follows_with_it(store: MemoryStore) -> None:
     assert list(found.lines()) == [
         "kept: 2 steps (top, right)",
         "runs: left: --rerun",
-        "runs: bottom: it follows from what runs again",
+        "runs: bottom: follows from what runs again",
     ]
     assert set(found.forgotten) == {Unit("left"), Unit("bottom")}
     with pytest.raises(UnknownNameError, match="there is no step in this workflow named 'lft'"):
