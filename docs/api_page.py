@@ -42,7 +42,7 @@ GROUPS = {
         "Policy",
         "Waiting",
     ),
-    "Results": ("RunResult", "StepResult", "CacheNote", "Status", "Section"),
+    "Results": ("RunResult", "StepResult", "CacheNote", "InnerCounts", "Status", "Section"),
     "Planning": ("Plan",),
     "For plugins": ("hookimpl", "RunInfo", "StepInfo", "Call", "Settings", "Terminal"),
     "Keeping runs": ("Store", "MemoryStore"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowbuilder.hookspecs import hookimpl
     from flowbuilder.parallel import ParallelExecutor, ParallelResults, ParallelStep
     from flowbuilder.plan.plan import Plan
-    from flowbuilder.results import CacheNote, RunResult, Section, Status, StepResult
+    from flowbuilder.results import CacheNote, InnerCounts, RunResult, Section, Status, StepResult
     from flowbuilder.runner import arun, run
     from flowbuilder.scheduler import WorkflowScheduler
     from flowbuilder.secret import Secret
@@ -58,6 +58,7 @@ __all__ = [
     "FlowBuilder",
     "FlowBuilderError",
     "Handle",
+    "InnerCounts",
     "Lane",
     "LaneFactory",
     "MemoryStore",
@@ -119,7 +120,7 @@ _NAMES = {
     "flowbuilder.hookspecs": "hookimpl",
     "flowbuilder.parallel": "ParallelExecutor ParallelResults ParallelStep",
     "flowbuilder.plan.plan": "Plan",
-    "flowbuilder.results": "CacheNote RunResult Section Status StepResult",
+    "flowbuilder.results": "CacheNote InnerCounts RunResult Section Status StepResult",
     "flowbuilder.runner": "arun run",
     "flowbuilder.handle": "Handle",
     "flowbuilder.scheduler": "WorkflowScheduler",

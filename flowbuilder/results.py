@@ -44,6 +44,35 @@ class CacheNote:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InnerCounts:
+    """How many calls ended with which status, of those that a body made by ``ctx.run`` and ``ctx.map`` itself.
+
+    Each item of a ``ctx.map`` is a call. All attempts and rounds of the body are added up.
+    """
+
+    success: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    cancelled: int = 0
+    skipped: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return self.success + self.failed + self.timed_out + self.cancelled + self.skipped
+
+    def __add__(self, other: InnerCounts) -> InnerCounts:
+        return InnerCounts(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the numbers by status, without those that are 0."""
+        return {one.name: number for one in fields(self) if (number := getattr(self, one.name))}
+
+
+NO_INNER = InnerCounts()
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class StepResult(Generic[T]):
     """How one step, or one item of a mapped step, ended.
@@ -53,7 +82,8 @@ class StepResult(Generic[T]):
     any other step. ``error`` is kept also by a success that ``on_error`` rescued. ``rounds`` counts those
     of a step with ``until``, and is 0 for any other.
     ``undone`` says of a success that it no longer counts, since it, or what it came from, was undone; ``reason`` says
-    which. ``cache`` says of a step with ``cache=`` what was found, and is None for any other.
+    which. ``cache`` says of a step with ``cache=`` what was found, and is None for any other. ``inner`` counts what its
+    body ran by ``ctx.run`` and ``ctx.map``; of a mapped step what the bodies of all items ran.
     """
 
     name: str
@@ -69,6 +99,7 @@ class StepResult(Generic[T]):
     rounds: int = 0
     undone: bool = False
     cache: CacheNote | None = None
+    inner: InnerCounts = NO_INNER
 
     @property
     def value(self) -> T:
@@ -101,6 +132,7 @@ class StepResult(Generic[T]):
             "duration": self.duration,
             "reason": self.reason or None,
             "cache": None if self.cache is None else {"hit": self.cache.is_hit, "reason": self.cache.reason},
+            "inner": self.inner.to_dict(),
             "value": plain(self.raw_value) if self.status is Status.SUCCESS and self.items is None else None,
             "error": error_dict(self.error),
             "sections": [{"title": part.title, "text": part.text} for part in self.sections],

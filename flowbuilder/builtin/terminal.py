@@ -274,6 +274,8 @@ def _named(name: str, plugin: object) -> str:
 def _remarks(result: StepResult[Any], is_verbose: bool) -> str:
     """Return what is remarkable about a success."""
     parts = [counted(len(result.items), "item")] if result.items is not None else []
+    if result.inner.total:
+        parts.append(f"{counted(result.inner.total, 'call')} inside")
     if result.rounds:
         parts.append(counted(result.rounds, "round"))
     elif result.attempts > 1:

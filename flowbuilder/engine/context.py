@@ -20,6 +20,10 @@ class Inside(Protocol):
     """What runs inside one body: how its ``ctx`` runs more, and how the run has it end."""
 
     @property
+    def counts(self) -> Mapping[str, int]:
+        """How many calls have ended, by status."""
+
+    @property
     def calls(self) -> Sequence[Any]:
         """The runs of what is called and has not ended; under the engine's lock."""
 

@@ -224,6 +224,7 @@ class Ending:
             return
         self._give_up(attempt)
         late = self._twin(attempt)
+        late.inner = attempt.inner
         late.timed_out(f"; {reason}")
         self._settle_failure(late, held=True)
         self.digest()
@@ -240,6 +241,7 @@ class Ending:
                 self._schedule.drop(attempt.unit, held=True)
                 continue
             late = self._twin(attempt)
+            late.inner = attempt.inner
             late.cancelled()
             self._fail(late, held=True)
         self.digest()

@@ -41,6 +41,7 @@ class Inner:
         self._held = {} if attempt.step.is_body else getattr(attempt.step.definition, "resources", {})
         # What it holds itself goes to what it runs, and else what the nearest body around it holds.
         self.resources: Mapping[str, Limit] = pool_of(self._held) if self._held else run.state.resources
+        self.counts: Counter[str] = Counter()  # of what has ended, by status
         self._names: Counter[str] = Counter()
         self._open: dict[InnerRun, Waiter] = {}
         self._taker: Taker | None = None

@@ -27,13 +27,13 @@ class Body(Protocol):
     attempt: Attempt
     run: Run
     resources: Mapping[str, Limit]
+    counts: Counter[str]
 
 
 class InnerRun(Run):
     """The units of one call, which all are of one step; what it says of itself needs the engine's lock.
 
-    ``results`` has what each returned, in order, ``errors`` what those by place raised that did not succeed,
-    ``counts`` how many ended with which status.
+    ``results`` has what each returned, in order, ``errors`` what those by place raised that did not succeed.
 
     Args:
         body: the body that waits for it.
@@ -57,7 +57,6 @@ class InnerRun(Run):
         super().__init__(state, self._cancel_bodies, self._left)
         share.owner = self
         self.whole = whole
-        self.counts: Counter[Status] = Counter()
         self.results: list[Any] = state.records.values
         self.errors: dict[int, BaseException] = {}
         self._body = body
@@ -176,7 +175,7 @@ class InnerRun(Run):
         over, self.schedule.over = self.schedule.over, []
         for unit in over:
             row = self._own.records.row(unit)
-            self.counts[row.status] += 1
+            self._body.counts[row.status] += 1
             if row.status is not Status.SUCCESS:
                 name = self._own.records.info_of(unit).name
                 self.errors[unit] = row.error or StepCancelledError(f"{name} was not started: {row.reason}")

@@ -14,7 +14,7 @@ from flowbuilder.engine.attempt import MISSING, Attempt
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.plan import PlannedStep
-from flowbuilder.results import FAILURES, CacheNote, Section, Status, StepResult
+from flowbuilder.results import FAILURES, NO_INNER, CacheNote, InnerCounts, Section, Status, StepResult
 
 
 class Ended(NamedTuple):
@@ -27,6 +27,7 @@ class Ended(NamedTuple):
     sections: tuple[Section, ...] = ()
     rounds: int = 0
     cache: CacheNote | None = None
+    inner: InnerCounts = NO_INNER
 
 
 PLAIN = Ended(Status.SUCCESS, attempts=1)  # what most units come to: they have no row of their own
@@ -107,7 +108,13 @@ class Records:
             ended.sections,
             ended.rounds,
             cache=ended.cache,
+            inner=ended.inner if items is None else self._inside(items),
         )
+
+    def _inside(self, items: range) -> InnerCounts:
+        """Return what ran inside the bodies of a mapped step's items."""
+        counts = (self._ended[item].inner for item in items if item in self._ended)
+        return sum((one for one in counts if one is not NO_INNER), NO_INNER)
 
     def others(self) -> Iterator[tuple[int, Status]]:
         """Yield the steps, in plan order, that did not simply succeed, and how they ended."""
@@ -140,7 +147,7 @@ class Records:
         status = Status.SUCCESS if rescued else attempt.status or Status.FAILED
         self.values[unit] = attempt.value if status is Status.SUCCESS else MISSING
         is_first = attempt.number == 1 and attempt.until is None and unit not in self._earlier
-        is_plain = not ((attempt.call and attempt.sections) or attempt.look)
+        is_plain = not ((attempt.call and attempt.sections) or attempt.look or attempt.inner)
         if is_first and attempt.status is Status.SUCCESS and is_plain:
             # As most do: there is nothing more to say of it.
             self._started[unit] = attempt.started
@@ -151,10 +158,10 @@ class Records:
 
     def _whole(self, attempt: Attempt, status: Status) -> Ended:
         """Return what is to be said of a unit, over all its attempts."""
-        sections, error = attempt.sections, attempt.error
+        sections, error, inner = attempt.sections, attempt.error, _inside(attempt)
         if attempt.unit in self._earlier:
             _, earlier = self._earlier.pop(attempt.unit)
-            sections = earlier.sections + sections
+            sections, inner = earlier.sections + sections, earlier.inner + inner
             # A rescued success keeps the error it was rescued from; one that a retry cured has none.
             if attempt.phase == "rescue" and attempt.status is Status.SUCCESS:
                 error = earlier.error
@@ -162,7 +169,7 @@ class Records:
                 error.__context__ = error.__context__ or earlier.error
         rounds = attempt.round if attempt.until is not None else 0
         note = attempt.look.note if attempt.look is not None else None
-        return Ended(status, error, attempt.number, "", sections, rounds, cache=note)
+        return Ended(status, error, attempt.number, "", sections, rounds, note, inner)
 
     def _time(self, unit: int, started: float) -> None:
         self._started[unit] = started
@@ -172,7 +179,8 @@ class Records:
         """Keep what a failed attempt leaves to the next, or to its rescue."""
         started, earlier = self._earlier.get(attempt.unit, (attempt.started, PLAIN))
         sections = earlier.sections + attempt.sections
-        ended = Ended(attempt.status or Status.FAILED, attempt.error, attempt.number, "", sections)
+        status, inner = attempt.status or Status.FAILED, earlier.inner + _inside(attempt)
+        ended = Ended(status, attempt.error, attempt.number, "", sections, inner=inner)
         self._earlier[attempt.unit] = started, ended
 
     def repeated(self, attempt: Attempt) -> None:
@@ -182,8 +190,9 @@ class Records:
         """
         unit = attempt.unit
         self.values[unit] = attempt.value
-        started = self._earlier[unit][0] if unit in self._earlier else attempt.started
-        self._earlier[unit] = started, Ended(Status.CANCELLED, attempts=attempt.number)
+        started, earlier = self._earlier.get(unit, (attempt.started, PLAIN))
+        inner = earlier.inner + _inside(attempt)
+        self._earlier[unit] = started, Ended(Status.CANCELLED, attempts=attempt.number, inner=inner)
 
     def gave_up(self, unit: int, rounds: int) -> None:
         """Record the end of a unit that waited for an attempt, or a round, that the stopped run does not make."""
@@ -266,6 +275,11 @@ class Records:
         error = errors[0] if len(errors) == 1 else BaseExceptionGroup(f"items of {name}", errors) if errors else None
         self._ended[unit] = Ended(status, error, 1, reason)
         return status
+
+
+def _inside(attempt: Attempt) -> InnerCounts:
+    """Return how what an attempt's body ran has ended."""
+    return NO_INNER if attempt.inner is None else InnerCounts(**attempt.inner.counts)
 
 
 def _map_status(ends: Sequence[Ended]) -> tuple[Status, str]:

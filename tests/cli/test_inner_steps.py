@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from flowbuilder.testing import FlowTester
 
 FLOW = """
@@ -42,3 +45,15 @@ def test_what_runs_inside_is_told_by_verbose_alone(flowtester: FlowTester) -> No
     flowtester.write("ok", "")
     assert "crawl/fetch" not in flowtester.run("run", "flow_crawl.py").stdout
     assert "success   crawl/fetch[2]" in flowtester.run("run", "flow_crawl.py", "-v").stdout
+
+
+def test_the_line_of_a_step_says_how_many_calls_it_made(flowtester: FlowTester) -> None:
+    flowtester.write("flow_crawl.py", FLOW)
+    flowtester.write("ok", "")
+    found = flowtester.run("run", "flow_crawl.py", "--json", "crawl.json")
+    assert re.search(r"success   crawl +[\d.]+ s  4 calls inside\n", found.stdout)
+    steps = {
+        one["name"]: one["inner"]
+        for one in json.loads((flowtester.path / "crawl.json").read_text())["runs"][0]["steps"]
+    }
+    assert steps == {"crawl": {"success": 4}, "total": {}}
