@@ -2,7 +2,8 @@
 
 Requests that need the same stand in one line; the best of each line are compared, and a line whose
 best does not fit is parked at the limit it does not fit. So a decision looks at what might start,
-not at all that waits.
+not at all that waits. The plain line of each lane, where most units wait, is always looked at, and never
+listed or parked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from flowbuilder.engine.aging import Aged, Aging, Parked, Turns
 from flowbuilder.engine.lending import Depths, Taker
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs, Waiter
 from flowbuilder.engine.policies import Fifo, Policy
+
+_NO_HEADS: list[list[Any]] = [[]]
 
 
 class Admission:
@@ -46,7 +49,8 @@ class Admission:
         self._lane_limits: list[int] = []
         self._held_in: list[int] = []
         self._slots_for: list[int] = []
-        # What waits in each lane, by depth.
+        self._plain: list[Line] = []
+        # The other lines of each lane, by depth.
         self._heads: list[list[list[tuple[Entry, Line]]]] = []
         self._depths: list[Depths] = []
         self._all_depths = Depths()
@@ -61,17 +65,20 @@ class Admission:
         """Add a lane of which ``limit`` units run at once, and return its number."""
         self._lane_limits.append(limit)
         self._held_in.append(0)
+        number = len(self._heads)
+        self._plain.append(Line(number, NO_NEEDS))
+        self._lines[number, 0, NO_NEEDS] = self._plain[number]
         self._heads.append([[]])
         self._depths.append(Depths())
         self._slots_for.append(int(takes_slots))
-        return len(self._lane_limits) - 1
+        return number
 
     # Starting.
 
     @property
     def is_asked(self) -> bool:
         """Whether any unit waits that is not known to need more than there is."""
-        return any(map(any, self._heads)) or self._reserver is not None
+        return any(self._plain) or any(map(any, self._heads)) or self._reserver is not None
 
     def startable(self, lane: int) -> bool:
         """Return whether ``take(lane)`` would give a unit."""
@@ -85,11 +92,13 @@ class Admission:
         line = self._startable(lane)
         if line is None:
             return None
-        reserver = self._reserver
-        is_reserved = reserver is not None and reserver.line is line
-        entry = line.take(reserver.entry) if reserver is not None and is_reserved else line.pop()
+        if line.is_plain and self._reserver is None:
+            entry = line.pop()
+            self.held += self._slots_for[lane]
+            self._held_in[lane] += 1
+        else:
+            entry = self._take_from(line)
         key, _, share, unit, _, since = entry
-        self.hold(line)
         if self._slots_for[lane]:
             waited = self._clock() - since
             self.starts += 1
@@ -100,26 +109,38 @@ class Admission:
             self.policy.started(key)
         if self._has_turns:
             self._aging.went(entry)
-        if line.listed is entry or line.parked_at is not None:
+        if self._aging.waiting:
+            self._age()
+        return share, unit
+
+    def _take_from(self, line: Line) -> Entry:
+        """Take the unit that goes next from a line that may be listed or parked, or of which one has its turn."""
+        reserver = self._reserver
+        is_reserved = reserver is not None and reserver.line is line
+        entry = line.take(reserver.entry) if reserver is not None and is_reserved else line.pop()
+        self.hold(line)
+        if not line.is_plain and (line.listed is entry or line.parked_at is not None):
             self._list_again(line)
         if is_reserved:
             self._end_reservation()
         for limit, _ in line.needs:
             self._wake(limit)
-        if self._aging.waiting:
-            self._age()
-        return share, unit
+        return entry
 
     def _startable(self, lane: int) -> Line | None:
+        """Return the line whose best unit is the next to start in a lane."""
         if self._held_in[lane] >= self._lane_limits[lane]:
             return None
-        if self.limit is None:
-            return self._best_of(lane)
-        if self.held >= self.limit and self._slots_for[lane]:
+        limit, takes_slot = self.limit, self._slots_for[lane]
+        if limit is not None and takes_slot and self.held >= limit:
             return None
-        line = self._best_of(lane)
+        line: Line | None
+        if self._heads[lane] == _NO_HEADS and self._reserver is None and not self._all_depths.lent:
+            line = self._plain[lane] if self._plain[lane].head() is not None else None
+        else:
+            line = self._best_of(lane)
         # Who takes no slot leaves it to others.
-        is_outdone = line is not None and self._slots_for[lane] and self._better_elsewhere(lane, line)
+        is_outdone = limit is not None and line is not None and takes_slot and self._better_elsewhere(lane, line)
         return None if is_outdone else line
 
     def _best_of(self, lane: int) -> Line | None:
@@ -160,8 +181,11 @@ class Admission:
         if aged is not None and aged.lane == lane and aged.depth == depth and aged.blocker(is_reserver=True) is None:
             return aged
         heads = self._heads[lane][depth]
+        plain = None if depth else self._plain[lane].head()
         while heads:
             entry, line = heads[0]
+            if plain is not None and plain < entry:
+                break
             if line.listed is not entry or entry[2].is_closed:
                 heappop(heads)
                 if line.listed is entry:
@@ -172,7 +196,7 @@ class Admission:
                 return line
             heappop(heads)
             self._park(line, entry, *blocker)
-        return None
+        return None if plain is None else self._plain[lane]
 
     def _better_elsewhere(self, lane: int, line: Line) -> bool:
         """With a common limit the best unit goes first, whatever lane it is in."""
@@ -266,7 +290,7 @@ class Admission:
         self._order += 1
         if self._has_turns:
             self._aging.came(entry, line)
-        if line.add(entry):
+        if line.add(entry) and not line.is_plain:
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.
             line.parked_at = None
             self._list(line)
@@ -284,11 +308,12 @@ class Admission:
         """Take back a slot and what was held with it by a unit of a line."""
         self.held -= self._slots_for[line.lane]
         self._held_in[line.lane] -= 1
-        if line.depth:
-            self._deepen(line, -1)
-        for limit, amount in line.needs:
-            limit.change(-amount)
-            self._wake(limit)
+        if not line.is_plain:
+            if line.depth:
+                self._deepen(line, -1)
+            for limit, amount in line.needs:
+                limit.change(-amount)
+                self._wake(limit)
         if self._takers:
             self._give_back()
 

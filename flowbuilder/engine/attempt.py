@@ -76,6 +76,7 @@ class DeadlinePassedError(Exception):
 class Attempt:
     """One try of one unit, from ``take`` to ``done``.
 
+    One that ``is_plain``, as most are, is a first try of a body that is just called: there is nothing else to it.
     ``status`` is None until it ended; ``passed`` says why its ``when`` was false, which only an
     attempt that ``is_conditional`` asks. ``wants_more`` says that its ``until`` does not hold yet.
     ``number`` counts from 1, through all rounds of a step with ``until``; ``earlier`` are the attempts of those
@@ -100,6 +101,7 @@ class Attempt:
     earlier = 0
     wants_more = False
     overdue = False
+    is_plain = False
     remark = "overran and its thread still runs"  # of one that is overdue
     phase = "body"
     recall: Recall | None = None  # only of a step with ``cache``
@@ -177,20 +179,21 @@ class Attempt:
     def _execute(self, invoke: Invoke | None) -> None:
         current.set(self)
         try:
-            if self.phase == "expand":
+            if self.is_plain:
+                self.value = self._call(invoke, self._arguments())
+                self._refuse_coroutine(self.value)
+            elif self.phase == "expand":
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = self._rescue()
             elif self.phase == "undo":
                 self.value = self._undo()
-                if type(self.value) is CoroutineType:
-                    self._refuse_coroutine()
+                self._refuse_coroutine(self.value)
             elif self.phase == "lost":
                 raise self._lost()
             elif not self.is_conditional or self._wanted():
                 self.value = self._called(invoke)
-                if type(self.value) is CoroutineType:
-                    self._refuse_coroutine()
+                self._refuse_coroutine(self.value)
                 if self.until is not None:
                     self._judge(self.until, self.until.predicate(**self._arguments_beside(self.step.until)))
             self.status = Status.SUCCESS
@@ -212,7 +215,9 @@ class Attempt:
     async def _execute_async(self) -> None:
         current.set(self)
         try:
-            if self.phase == "expand":
+            if self.is_plain:
+                self.value = await self.step.definition.fn(**self._arguments())  # type: ignore[misc]  # it has one
+            elif self.phase == "expand":
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
                 self.value = await _awaited(self._rescue())
@@ -330,26 +335,32 @@ class Attempt:
         return undo(**self._arguments_beside(self.step.undo))
 
     def _called(self, invoke: Invoke | None) -> Any:
-        step = self.step
-        fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
+        kwargs = self._arguments()
         if self.recall is not None and self._is_known(self.recall, kwargs):
             return self.look.value  # type: ignore[union-attr]  # just set
         if not self.source.wrappers:
-            return invoke(self, fn, kwargs) if invoke else fn(**kwargs)
-        return self._wrappers(kwargs).around(lambda: invoke(self, fn, kwargs) if invoke else fn(**kwargs))
+            return self._call(invoke, kwargs)
+        return self._wrappers(kwargs).around(lambda: self._call(invoke, kwargs))
 
-    def _refuse_coroutine(self) -> None:
-        self.value.close()
-        self.value = None
-        raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
+    def _arguments(self) -> dict[str, Any]:
+        bindings = self.step.bindings
+        return self.source.arguments(bindings, self) if bindings else {}
+
+    def _call(self, invoke: Invoke | None, kwargs: Mapping[str, Any]) -> Any:
+        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
+        return invoke(self, fn, kwargs) if invoke else fn(**kwargs)
+
+    @staticmethod
+    def _refuse_coroutine(value: Any) -> None:
+        if type(value) is CoroutineType:
+            value.close()
+            raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
 
     def _called_async(self) -> Awaitable[Any]:
-        step = self.step
-        fn: Callable[..., Any] = step.definition.fn  # type: ignore[assignment]  # as above
-        kwargs = self.source.arguments(step.bindings, self) if step.bindings else {}
+        kwargs = self._arguments()
         if self.recall is not None and self._is_known(self.recall, kwargs):
             return _returned(self.look.value)  # type: ignore[union-attr]  # just set
+        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
         if not self.source.wrappers:
             return fn(**kwargs)  # type: ignore[no-any-return]  # an async body
         return self._wrappers(kwargs).around_async(lambda: fn(**kwargs))

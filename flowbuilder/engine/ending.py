@@ -34,6 +34,20 @@ class Ending:
 
     def settle(self, attempt: Attempt) -> None:
         """Settle an attempt that has ended; its outcome is on it."""
+        if attempt.is_plain and attempt.status is Status.SUCCESS:
+            del self._state.current[attempt.unit]
+            self._records.succeeded(attempt)
+            if self._hears_finish:
+                self._relay.tell_of("step_finish", attempt.fact)
+            self._schedule.succeed(attempt.unit)
+        else:
+            self._settle(attempt)
+        if self._schedule.news:
+            self.digest()
+        if not self._schedule.live or self._state.cancel_bodies:
+            self._look_around()
+
+    def _settle(self, attempt: Attempt) -> None:
         if attempt.call is not None and attempt.is_untimed:
             self._state.was_untimed = True
         if attempt.overdue:
@@ -51,11 +65,9 @@ class Ending:
             elif attempt.wants_more:
                 self._repeat(attempt)
             else:
-                self._succeed(attempt)
-        if self._schedule.news:
-            self.digest()
-        if not self._schedule.live or self._state.cancel_bodies:
-            self._look_around()
+                self._records.ended(attempt)
+                self._relay.tell_of("step_finish", attempt.fact)
+                self._schedule.succeed(attempt.unit)
 
     def settle_or_release(self, attempt: Attempt) -> None:
         """Settle an attempt, or have what it has of its own torn down first; until then it holds its slot."""
@@ -100,12 +112,6 @@ class Ending:
         self._records.skip(attempt.unit, attempt.passed)
         self._tell_skip(attempt.unit)
         self._schedule.skip(attempt.unit)
-
-    def _succeed(self, attempt: Attempt) -> None:
-        self._records.ended(attempt)
-        if self._hears_finish:
-            self._relay.tell_of("step_finish", attempt.fact)
-        self._schedule.succeed(attempt.unit)
 
     def _settle_failure(self, attempt: Attempt, *, held: bool = False) -> None:
         if attempt.status is Status.CANCELLED and not attempt.has_begun:
@@ -254,7 +260,7 @@ class Ending:
         return twin
 
     def _give_up(self, attempt: Attempt) -> None:
-        attempt.overdue = True
+        attempt.overdue, attempt.is_plain = True, False
         attempt.leave()
         del self._state.current[attempt.unit]
         self._state.overdue[id(attempt)] = attempt

@@ -182,7 +182,7 @@ class Engine:
                 following = self._next(lane) if lane is not None else None
                 if lane is not None and following is None:
                     self._woken.discard(lane)
-                wake = self._lanes_to_wake()
+                wake = self._lanes_to_wake() if len(self._woken) < len(self.lanes) or self.holders.waiting else ()
         except BaseException as error:  # a bug here: a thread would die of it, and everybody wait for ever
             self._broke(error)
             return None

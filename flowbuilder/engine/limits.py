@@ -93,14 +93,29 @@ NO_NEEDS: Needs = ()
 
 
 class Line:
-    """Waiting units of one lane that need the same, the best first; ``depth`` counts the bodies they run inside."""
+    """Waiting units of one lane that need the same, the best first; ``depth`` counts the bodies they run inside.
 
-    __slots__ = ("__weakref__", "_gone", "_others", "_sorted", "depth", "lane", "listed", "needs", "parked_at")
+    One that ``is_plain`` needs nothing but a slot, at no depth.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_gone",
+        "_others",
+        "_sorted",
+        "depth",
+        "is_plain",
+        "lane",
+        "listed",
+        "needs",
+        "parked_at",
+    )
 
     def __init__(self, lane: int, needs: Needs, depth: int = 0) -> None:
         self.lane = lane
         self.depth = depth
         self.needs = needs
+        self.is_plain = not (needs or depth)
         self.listed: Entry | None = None
         self.parked_at: Limit | None = None
         # Most policies give keys that grow: appending those is cheaper than a heap.
@@ -119,6 +134,11 @@ class Line:
 
     def head(self) -> Entry | None:
         """Return the best unit whose run has not stopped; None where there is none."""
+        if self._sorted and not self._others:
+            first = self._sorted[0]
+            if not (first[2].is_closed or self._gone):
+                # Nearly always; what follows is for all else.
+                return first
         while self._sorted and (self._sorted[0][2].is_closed or self._sorted[0][1] in self._gone):
             self._gone.discard(self._sorted.popleft()[1])
         while self._others and (self._others[0][2].is_closed or self._others[0][1] in self._gone):
@@ -141,6 +161,9 @@ class Line:
             return self.pop()
         self._gone.add(entry[1])
         return entry
+
+    def __bool__(self) -> bool:
+        return bool(self._sorted or self._others)
 
     def __iter__(self) -> Iterator[Entry]:
         waiting = sorted([*self._sorted, *self._others])

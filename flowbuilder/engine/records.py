@@ -141,6 +141,13 @@ class Records:
 
     # Writing.
 
+    def succeeded(self, attempt: Attempt) -> None:
+        """Record the end of a unit of which there is nothing to say but when, and its value; as of most."""
+        unit, started = attempt.unit, attempt.started
+        self.values[unit] = attempt.value
+        self._started[unit] = started
+        self._lasted[unit] = time.monotonic() - started
+
     def ended(self, attempt: Attempt, *, rescued: bool = False) -> None:
         """Record the end of a unit by its last attempt."""
         unit = attempt.unit
@@ -149,9 +156,7 @@ class Records:
         is_first = attempt.number == 1 and attempt.until is None and unit not in self._earlier
         is_plain = not ((attempt.call and attempt.sections) or attempt.look or attempt.inner)
         if is_first and attempt.status is Status.SUCCESS and is_plain:
-            # As most do: there is nothing more to say of it.
-            self._started[unit] = attempt.started
-            self._lasted[unit] = time.monotonic() - attempt.started
+            self.succeeded(attempt)
         else:
             self._time(unit, self._earlier[unit][0] if unit in self._earlier else attempt.started)
             self._ended[unit] = self._whole(attempt, status)

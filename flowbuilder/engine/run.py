@@ -78,12 +78,15 @@ class Run:
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
         state, step = self.state, self.schedule.start(unit)
-        attempt = Attempt(self, unit, self._steps[step], state.tries.get(unit, 0) + 1)
+        tries = state.tries.get(unit, 0) if state.tries else 0
+        attempt = Attempt(self, unit, self._steps[step], tries + 1)
         state.current[unit] = attempt
         if step in self._special:
             self._equip(attempt, step, lane)
-        elif self._hears_start:
-            self._tell_start(attempt)
+            return attempt
+        attempt.is_plain = not (tries or self.wrappers)
+        if self._hears_start:
+            state.relay.tell_of("step_start", attempt.fact)
         return attempt
 
     def _equip(self, attempt: Attempt, step: int, lane: int) -> None:

@@ -58,6 +58,7 @@ class Schedule:
         self.stopped = False
         self.failures = 0
         self.share = share
+        self._slots = share.slots
         self.running = 0
         self.live = 0
         self.left = count
@@ -148,7 +149,14 @@ class Schedule:
         self._leave(unit, held=held)
         if self.completed.undoable:
             self._complete(unit)
-        self._end(unit, SUCCESS, unit)
+        if unit >= self._count:
+            self._end(unit, SUCCESS, unit)
+            return
+        self._state[unit] = SUCCESS
+        self._feed_below(unit)
+        self.left -= 1
+        if self._barriers is not None:
+            self._end_in_batch(unit, self._barriers)
 
     def fail(self, unit: int, *, held: bool = False) -> None:
         """Say that a running unit failed for good; ``held`` keeps its slot until ``release``."""
@@ -195,7 +203,7 @@ class Schedule:
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
         self.running += 1
-        self.share.slots.hold(self._lines[self.step(unit)])
+        self._slots.hold(self._lines[self.step(unit)])
 
     def free(self, unit: int) -> None:
         """Say that the body of a running unit has ended: it holds nothing more, though its end is not said yet."""
@@ -205,7 +213,7 @@ class Schedule:
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
         self.running -= 1
-        self.share.slots.release(self._lines[self.step(unit)])
+        self._slots.release(self._lines[self.step(unit)])
 
     def expand(self, unit: int, count: int, kept: Collection[int] = ()) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -275,7 +283,7 @@ class Schedule:
             self._freed.discard(unit)
         elif not held:
             self.running -= 1
-            self.share.slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
+            self._slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
 
     def _make_ready(self, unit: int) -> None:
         if self.stopped:
@@ -288,7 +296,7 @@ class Schedule:
             self._waiting_retries += 1
             return
         self._state[unit] = READY
-        self.share.slots.enqueue(self.share, unit, step, self._lines[step])
+        self._slots.enqueue(self.share, unit, step, self._lines[step])
 
     def _place_item(self, item: int, sources: Iterable[int]) -> None:
         for source in sources:
@@ -337,7 +345,10 @@ class Schedule:
             if state == SKIPPED or (state == PASSED and cause != unit):
                 self._cause[unit] = cause
                 self.news.append(News("skip", unit, cause))
-            self._tell_below(unit, state, cause, ends)
+            if state == SUCCESS:
+                self._feed_below(unit)
+            else:
+                self._tell_below(unit, state, cause, ends)
             if unit >= self._count:
                 self._item_ended(unit, state, ends)
                 continue
@@ -345,18 +356,28 @@ class Schedule:
             if self._barriers is not None:
                 self._end_in_batch(unit, self._barriers)
 
-    def _tell_below(self, unit: int, state: int, cause: int, ends: list[End]) -> None:
-        """Tell the units that wait for one how it ended; those that this ends as well are added to ``ends``."""
+    def _feed_below(self, unit: int) -> None:
+        """Tell the units that wait for one that it succeeded."""
         states, waits_for = self._state, self._waits_for
-        stops, passes = state in _STOPPING, state == PASSED
+        for coded in self._below(unit):
+            below = coded >> 2
+            if states[below] != PENDING or (coded & 3 == ITEMS and unit in self.items):
+                continue
+            waits_for[below] -= 1
+            if not waits_for[below]:
+                self._decide(below)
+
+    def _tell_below(self, unit: int, state: int, cause: int, ends: list[End]) -> None:
+        """Tell the units that wait for one that it did not succeed; those that this ends are added to ``ends``."""
+        states, waits_for = self._state, self._waits_for
         for coded in self._below(unit):
             below, edge = coded >> 2, coded & 3
             if states[below] != PENDING or (edge == ITEMS and unit in self.items):
                 continue
-            if stops and edge != ANY:
+            if state != PASSED and edge != ANY:
                 ends.append((below, SKIPPED, cause))
                 continue
-            if passes and edge != SOFT and edge != ANY:
+            if state == PASSED and edge != SOFT and edge != ANY:
                 # Decided when all above it is known: a failure among that would weigh more.
                 self._passing.setdefault(below, cause)
             waits_for[below] -= 1
