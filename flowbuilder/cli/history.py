@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flowbuilder.store.rows import AttemptRow, RunRow, UnitRow
+from flowbuilder.store.rows import SUCCESS, AttemptRow, RunRow, UnitRow
 
 WORDS = {"success": "succeeded", "timed_out": "timed out"}
 
@@ -39,8 +39,23 @@ def unit_as_data(row: UnitRow) -> dict[str, Any]:
     }
 
 
-def attempt_as_data(row: AttemptRow) -> dict[str, Any]:
-    """Return an attempt as data for JSON."""
+def attempts_as_data(units: Sequence[UnitRow], attempts: Sequence[AttemptRow]) -> list[dict[str, Any]]:
+    """Return all attempts of a run as data for JSON, in the order in which they started.
+
+    One that succeeded is in the row of its step or item alone.
+    """
+    mapped = {one.unit.step for one in units if one.unit.item >= 0}
+    known = {(one.unit, one.number) for one in attempts}
+    succeeded = [
+        AttemptRow(one.unit, one.attempts, one.started_at, one.status)
+        for one in units
+        if one.status == SUCCESS and one.started_at is not None and (one.unit, one.attempts) not in known
+        if one.unit.item >= 0 or one.unit.step not in mapped
+    ]
+    return [_attempt_as_data(one) for one in sorted([*attempts, *succeeded], key=lambda one: one.started_at)]
+
+
+def _attempt_as_data(row: AttemptRow) -> dict[str, Any]:
     return {
         "name": str(row.unit),
         "attempt": row.number,

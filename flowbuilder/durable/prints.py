@@ -14,15 +14,15 @@ from flowbuilder.store.values import encode
 
 def wiring_of(step: PlannedStep) -> str:
     """Return where the parameters of a step come from: ``path: each of step sources, root: input root``."""
-    items = {one.parameter: f"each of {_source(one)}" for one in step.each}
-    return ", ".join(f"{one.parameter}: {items.get(one.parameter) or _source(one)}" for one in step.bindings)
+    items = {one.parameter: f"each of {_source(one)}" for one in step.each} if step.each else {}
+    return ", ".join([f"{one.parameter}: {items.get(one.parameter) or _source(one)}" for one in step.bindings])
 
 
 def _source(binding: Binding) -> str:
-    if binding.kind is Kind.VALUE:
-        return f"a value {_mark_of(binding.value)}"
     if binding.kind is Kind.STEP:
         return f"step {binding.source}"
+    if binding.kind is Kind.VALUE:
+        return f"a value {_mark_of(binding.value)}"
     return f"{binding.kind.value} {binding.source}".rstrip()
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
 from flowbuilder.durable.prints import code_of, wiring_of
 from flowbuilder.durable.resumption import NAMED, ResumeWords, Resumption, counted
-from flowbuilder.engine.kept import Kept
+from flowbuilder.engine.kept import Kept, KeptResult
 from flowbuilder.errors import RunRefusedError, UnknownNameError, listed, shown
 from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
-from flowbuilder.results import Status, StepResult
+from flowbuilder.results import Status
 from flowbuilder.store.contract import Store
 from flowbuilder.store.rows import NOT_STORED, SUCCESS, AttemptRow, Encoded, RunRow, Unit, UnitRow
 from flowbuilder.store.values import decode
@@ -43,10 +42,11 @@ class _LookBack:
             self._attempts.setdefault(one.unit, []).append(one)
         self._begun = list(self._noted(store.begun(row.run_id)))
         self._values: dict[Unit, Encoded] = dict(store.values(row.run_id))
-        self._units: dict[str, list[Unit]] = {}
-        for unit in [*self._ended, *self._attempts]:
-            self._units.setdefault(unit.step, []).append(unit)
-        self._results: dict[str, StepResult[Any]] = {}
+        self._items: dict[str, dict[Unit, None]] = {}
+        for unit in (*self._ended, *self._attempts):
+            if unit.item >= 0:
+                self._items.setdefault(unit.step, {})[unit] = None
+        self._results: dict[str, KeptResult] = {}
         self._codes: dict[str, str] = {}
         self._again: dict[str, str] = {}
         self._firm: set[str] = set()
@@ -54,8 +54,10 @@ class _LookBack:
     def _noted(self, begun: Iterable[tuple[Unit, int]]) -> Iterator[AttemptRow]:
         """Yield the attempts that were noted and not written any more, and count them among the others."""
         for unit, number in begun:
+            if unit in self._ended:
+                continue
             made = self._attempts.setdefault(unit, [])
-            if unit not in self._ended and not any(one.number == number for one in made):
+            if not any(one.number == number for one in made):
                 found = AttemptRow(unit=unit, number=number, started_at=self._row.started_at)
                 made.append(found)
                 yield found
@@ -71,9 +73,7 @@ class _LookBack:
         deaths, died_at = self._deaths()
         return Resumption(
             kept=self._kept(),
-            forgotten=tuple(
-                unit for unit, row in self._ended.items() if row.status == SUCCESS and self._is_dropped(unit)
-            ),
+            forgotten=tuple(self._forgotten()),
             begun=tuple(self._begun),
             again=self._again,
             changed=tuple(self._changed()),
@@ -81,10 +81,14 @@ class _LookBack:
             died_at=died_at,
         )
 
-    def _is_dropped(self, unit: Unit) -> bool:
-        step = self._plan.by_name.get(unit.step)
-        is_whole = unit.item < 0 and step is not None and step.mapped
-        return unit.step in self._again if is_whole else str(unit) not in self._results
+    def _forgotten(self) -> Iterator[Unit]:
+        """Yield the successes that are not kept."""
+        for unit, row in self._ended.items():
+            if row.status == SUCCESS and str(unit) not in self._results:
+                step = self._plan.by_name.get(unit.step)
+                # A mapped step as a whole has no result of its own.
+                if unit.item >= 0 or step is None or not step.mapped or unit.step in self._again:
+                    yield unit
 
     # What was changed.
 
@@ -142,15 +146,15 @@ class _LookBack:
 
     def _keep_items(self, step: PlannedStep) -> None:
         sources = [one.source for one in step.each if one.kind is Kind.STEP]
-        units = [unit for unit in self._units.get(step.name, ()) if unit.item >= 0]
+        units = self._items.get(step.name, ())
         if not all(source in self._firm for source in sources):
             self._again[step.name] = "items may be others now" if units else self._reason(Unit(step.name))
             return
         self._firm.add(step.name)
-        left = {why: 0 for unit in dict.fromkeys(units) if (why := self._kept_result(unit)) is not None}
+        left = {why: 0 for unit in units if (why := self._kept_result(unit)) is not None}
         whole = self._ended.get(Unit(step.name))
         if left or whole is None or whole.status != SUCCESS:
-            kept = sum(f"{step.name}[{unit.item}]" in self._results for unit in dict.fromkeys(units))
+            kept = sum(f"{step.name}[{unit.item}]" in self._results for unit in units)
             self._again[step.name] = f"all but {counted(kept, 'item')}" if kept else self._reason(Unit(step.name))
 
     def _kept_result(self, unit: Unit) -> str | None:
@@ -165,7 +169,7 @@ class _LookBack:
             value = decode(encoded)
         except ValueError as error:
             return f"result cannot be read any more ({shown(error)})"
-        self._results[str(unit)] = _result(row, value)
+        self._results[str(unit)] = KeptResult(value, row.attempts, row.started_at, row.duration)
         self._codes.setdefault(unit.step, row.code)
         return None
 
@@ -184,15 +188,15 @@ class _LookBack:
     # What the engine needs to know of the rest.
 
     def _kept(self) -> Kept:
-        attempts: dict[str, int] = {}
-        forgiven: dict[str, int] = {}
+        attempts = {name: row.attempts for name, row in self._dropped()}
+        forgiven = dict(attempts)
         due: dict[str, float] = {}
         lost: set[str] = set()
         for unit, made in self._attempts.items():
             name = str(unit)
             if name in self._results:
                 continue
-            attempts[name] = max(one.number for one in made)
+            attempts[name] = max(attempts.get(name, 0), *(one.number for one in made))
             forgiven[name] = attempts[name] - _failures(made, has_ended=unit in self._ended)
             last = made[-1]
             if last.due_at is not None and unit not in self._ended and unit.step not in self._words.rerun:
@@ -202,6 +206,13 @@ class _LookBack:
         # In the order in which they ended, of which an undo is the reverse.
         results = {name: self._results[name] for name in map(str, self._ended) if name in self._results}
         return Kept(results=results, attempts=attempts, forgiven=forgiven, due=due, lost=lost)
+
+    def _dropped(self) -> Iterator[tuple[str, UnitRow]]:
+        """Yield what had ended, and is to run again: it may have no attempts but the one that its row tells of."""
+        for unit, row in self._ended.items():
+            is_whole = unit.item < 0 and unit.step in self._items
+            if row.attempts and not is_whole and str(unit) not in self._results:
+                yield str(unit), row
 
     def _is_lost(self, unit: Unit, attempts: Sequence[AttemptRow]) -> bool:
         step = self._plan.by_name.get(unit.step)
@@ -245,15 +256,3 @@ def _failures(attempts: Sequence[AttemptRow], *, has_ended: bool) -> int:
         elif one.status in (Status.FAILED, Status.TIMED_OUT):
             count += 1
     return 0 if has_ended else count
-
-
-def _result(row: UnitRow, value: Any) -> StepResult[Any]:
-    return StepResult(
-        str(row.unit),
-        Status.SUCCESS,
-        value,
-        attempts=row.attempts,
-        started_at=row.started_at,
-        duration=row.duration,
-        reason="kept",
-    )

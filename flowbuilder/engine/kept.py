@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from flowbuilder.results import StepResult
+
+class KeptResult(NamedTuple):
+    """What a step or item returned in an earlier process; ``started_at`` is seconds since the epoch."""
+
+    value: Any
+    attempts: int = 1
+    started_at: float | None = None
+    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -19,7 +26,7 @@ class Kept:
     not to be repeated.
     """
 
-    results: Mapping[str, StepResult[Any]] = field(default_factory=dict)
+    results: Mapping[str, KeptResult] = field(default_factory=dict)
     attempts: Mapping[str, int] = field(default_factory=dict)
     forgiven: Mapping[str, int] = field(default_factory=dict)
     due: Mapping[str, float] = field(default_factory=dict)

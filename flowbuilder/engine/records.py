@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from flowbuilder.engine.attempt import MISSING, Attempt
+from flowbuilder.engine.kept import KeptResult
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.plan import PlannedStep
@@ -31,6 +32,7 @@ class Ended(NamedTuple):
 
 
 PLAIN = Ended(Status.SUCCESS, attempts=1)  # what most units come to: they have no row of their own
+KEPT = PLAIN._replace(reason="kept")
 
 
 class Records:
@@ -129,11 +131,12 @@ class Records:
         """Return why a unit is skipped."""
         return self._ended[unit].reason
 
-    def keep(self, unit: int, result: StepResult[Any]) -> None:
+    def keep(self, unit: int, result: KeptResult) -> None:
         """Keep the result of a unit that succeeded before the run was resumed."""
-        self.values[unit] = result.raw_value
-        self._started[unit], self._lasted[unit] = (result.started_at or 0.0) + self._clock, result.duration or 0.0
-        self._ended[unit] = Ended(Status.SUCCESS, attempts=result.attempts, reason=result.reason)
+        value, attempts, started_at, duration = result
+        self.values[unit] = value
+        self._started[unit], self._lasted[unit] = (started_at or 0.0) + self._clock, duration or 0.0
+        self._ended[unit] = KEPT if attempts == 1 else KEPT._replace(attempts=attempts)
 
     def last_error(self, unit: int) -> BaseException | None:
         """Return what the last attempt of a unit raised."""

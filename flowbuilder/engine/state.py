@@ -115,7 +115,7 @@ class RunState:
         )
         self.records = Records(info.plan.steps, info.run_id)
         for unit in kept:
-            self._keep(unit, info.plan.steps[unit].name)
+            self._keep(unit, self.steps[unit].name)
         self.providers = Providers(info.plan)
         self.values = Values(info.plan, self.records, self.providers)
         self.memory = Memory()

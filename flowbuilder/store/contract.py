@@ -50,7 +50,10 @@ class Store(Protocol):
         """Return how the steps and items of a run ended, in the order in which they did; without their values."""
 
     def attempts(self, run_id: str) -> Sequence[AttemptRow]:
-        """Return the attempts of a run, in the order in which they started."""
+        """Return the attempts of a run, in the order in which they started.
+
+        One that succeeded is not among them: what there is to say of it is in the row of its step or item.
+        """
 
     def begun(self, run_id: str) -> Sequence[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin, if it died."""

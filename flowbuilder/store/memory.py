@@ -12,6 +12,7 @@ from flowbuilder.store.rows import (
     INTERRUPTED,
     RUNNING,
     SUCCESS,
+    UNDONE,
     AttemptMade,
     AttemptRow,
     CacheKept,
@@ -37,6 +38,13 @@ class _Run:
         self.row = row
         self.units: dict[Unit, UnitRow] = {}
         self.attempts: dict[tuple[Unit, int], AttemptRow] = {}
+
+
+def _note(attempts: dict[tuple[Unit, int], AttemptRow], row: UnitRow | None) -> None:
+    """Keep of a success that is dropped that there was such an attempt."""
+    if row is not None and row.status in (SUCCESS, UNDONE) and row.started_at is not None:
+        made = AttemptRow(row.unit, row.attempts, row.started_at, row.status)
+        attempts.setdefault((row.unit, row.attempts), made)
 
 
 class _Owned:
@@ -98,9 +106,7 @@ class MemoryStore:
             self._cache.pop(entry.row.key, None)  # what is kept anew comes last, as it does in a table
             self._cache[entry.row.key] = entry.row
         elif isinstance(entry, UnitEnded):
-            units = self._runs[entry.run_id].units
-            units.pop(entry.row.unit, None)  # what is written anew comes last, as it does in a table
-            units[entry.row.unit] = entry.row
+            self._end(self._runs[entry.run_id], entry.row)
         elif isinstance(entry, AttemptMade):
             attempt = entry.attempt
             attempts, key = self._runs[entry.run_id].attempts, (attempt.unit, attempt.number)
@@ -116,6 +122,13 @@ class MemoryStore:
         else:
             self._begin(entry)
 
+    def _end(self, run: _Run, row: UnitRow) -> None:
+        run.units.pop(row.unit, None)  # as above
+        run.units[row.unit] = row
+        attempt = run.attempts.get((row.unit, row.attempts))
+        if row.status == SUCCESS and attempt is not None and not attempt.status:
+            del run.attempts[row.unit, row.attempts]
+
     def _begin(self, entry: RunBegan) -> None:
         row = entry.run
         if not entry.is_resumed:
@@ -123,12 +136,11 @@ class MemoryStore:
             return
         run = self._runs[row.run_id]
         run.row = replace(run.row, status=RUNNING, duration=None, deaths=row.deaths, died_at=row.died_at)
-        ended = {unit for unit, one in run.units.items() if one.status != SUCCESS}
-        for key, attempt in run.attempts.items():
-            if attempt.unit in ended:
-                run.attempts[key] = attempt._replace(is_past=True)
-        for unit in ended.union(entry.forgotten):
-            run.units.pop(unit, None)
+        dropped = [unit for unit, one in run.units.items() if one.status != SUCCESS]
+        for unit in dict.fromkeys([*dropped, *entry.forgotten]):
+            _note(run.attempts, run.units.pop(unit, None))
+        past = {*dropped, *entry.forgotten}
+        run.attempts = {key: one._replace(is_past=one.is_past or one.unit in past) for key, one in run.attempts.items()}
 
     def runs(self, query: RunQuery) -> list[RunRow]:
         """Return runs, the newest first."""

@@ -24,7 +24,7 @@ from flowbuilder.store.writing import params_of
 RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
 OF_RUN = "WHERE run = (SELECT number FROM runs WHERE run_id = ?) ORDER BY rowid"
 UNITS = (
-    "SELECT step, item, status, attempts, started_at, duration, reason, error, sections, wiring, code, format"
+    "SELECT step, item, status, attempts, started_at, duration, reason, format, error, sections, wiring, code"
     f" FROM units {OF_RUN}"
 )
 # A run that is under way has not shown what its slowest steps take.
@@ -75,24 +75,18 @@ def _run(row: Any) -> RunRow:
 
 def units(connection: sqlite3.Connection, run_id: str) -> list[UnitRow]:
     """Return how the steps and items of a run ended, without their values."""
-    return [_unit(row) for row in connection.execute(UNITS, (run_id,))]
+    return [
+        UnitRow(
+            Unit(step, item), status, attempts, started_at, duration, reason, Encoded(kind, b""),
+            json.loads(error) if error else None, _sections(sections) if sections else (), wiring, code,
+        )
+        for step, item, status, attempts, started_at, duration, reason, kind, error, sections, wiring, code
+        in connection.execute(UNITS, (run_id,))
+    ]  # fmt: skip
 
 
-def _unit(row: Any) -> UnitRow:
-    step, item, status, attempts, started_at, duration, reason, error, sections, wiring, code, kind = row
-    return UnitRow(
-        unit=Unit(step, item),
-        status=status,
-        attempts=attempts,
-        started_at=started_at,
-        duration=duration,
-        reason=reason,
-        value=Encoded(kind, b""),
-        error=json.loads(error) if error else None,
-        sections=tuple((title, text) for title, text in json.loads(sections)) if sections else (),
-        wiring=wiring,
-        code=code,
-    )
+def _sections(data: bytes) -> tuple[tuple[str, str], ...]:
+    return tuple((title, text) for title, text in json.loads(data))
 
 
 def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
@@ -102,13 +96,7 @@ def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
     )
     return [
         AttemptRow(
-            unit=Unit(step, item),
-            number=number,
-            started_at=started_at,
-            status=status,
-            error=json.loads(error) if error else None,
-            due_at=due_at,
-            is_past=bool(is_past),
+            Unit(step, item), number, started_at, status, json.loads(error) if error else None, due_at, bool(is_past)
         )
         for step, item, number, started_at, status, error, due_at, is_past in found
     ]

@@ -12,6 +12,7 @@ from flowbuilder.store.files import ValueFiles
 from flowbuilder.store.rows import (
     RUNNING,
     SUCCESS,
+    UNDONE,
     AttemptMade,
     AttemptRow,
     CacheKept,
@@ -36,10 +37,15 @@ ATTEMPT = (
     " ON CONFLICT (run, step, item, number) DO UPDATE SET"
     " status = excluded.status, error = coalesce(excluded.error, error), due_at = excluded.due_at"
 )
-PAST = (
-    "UPDATE attempts SET is_past = 1 WHERE run = ? AND (step, item) IN"
-    " (SELECT step, item FROM units WHERE run = ? AND status != ?)"
+PAST = "UPDATE attempts SET is_past = 1 WHERE run = ? AND step = ? AND item = ?"
+# An attempt that succeeded is told by its unit's row, until that is dropped.
+SUCCEEDED = "DELETE FROM attempts WHERE run = ? AND step = ? AND item = ? AND number = ? AND status = ''"
+KNOWN = (
+    "INSERT OR IGNORE INTO attempts (run, step, item, number, started_at, status)"
+    " SELECT run, step, item, attempts, started_at, status FROM units"
+    f" WHERE run = ? AND step = ? AND item = ? AND status IN ('{SUCCESS}', '{UNDONE}') AND started_at IS NOT NULL"
 )
+DROPPED = "DELETE FROM units WHERE run = ? AND step = ? AND item = ?"
 UNIT = (
     "INSERT OR REPLACE INTO units (run, step, item, status, attempts, started_at, duration, reason, format, value,"
     " error, sections, wiring, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -63,27 +69,46 @@ def with_files(entry: Entry, files: ValueFiles) -> Entry:
 
 def apply(connection: sqlite3.Connection, entries: Iterable[Entry], numbers: dict[str, int]) -> None:
     """Execute entries; ``numbers`` remembers the number of each run."""
-    units: list[tuple[Any, ...]] = []
-    attempts: list[tuple[Any, ...]] = []
+    rows = _Rows()
     for entry in entries:
         if isinstance(entry, UnitEnded):
-            units.append(_unit(_number(connection, entry.run_id, numbers), entry.row))
+            rows.add_unit(_number(connection, entry.run_id, numbers), entry.row)
         elif isinstance(entry, CacheKept):
             connection.execute(CACHED, _cached(entry.row))
         elif isinstance(entry, AttemptMade):
-            attempts.append(_attempt(_number(connection, entry.run_id, numbers), entry.attempt))
+            rows.add_attempt(_number(connection, entry.run_id, numbers), entry.attempt)
         else:
-            _apply_rows(connection, units, attempts)
+            rows.write(connection)
+            rows = _Rows()
             _apply_run(connection, entry, numbers)
-    _apply_rows(connection, units, attempts)
+    rows.write(connection)
 
 
-def _apply_rows(connection: sqlite3.Connection, units: list[Any], attempts: list[Any]) -> None:
-    """Execute what waits: units and attempts stand in tables of their own, so which of them comes first is the same."""
-    connection.executemany(ATTEMPT, attempts)
-    connection.executemany(UNIT, units)
-    attempts.clear()
-    units.clear()
+class _Rows:
+    """Units and attempts that wait to be written: they stand in tables of their own, each in its order."""
+
+    def __init__(self) -> None:
+        self._units: list[tuple[Any, ...]] = []
+        self._attempts: list[tuple[Any, ...]] = []
+        self._began: set[tuple[Any, ...]] = set()
+        self._succeeded: set[tuple[Any, ...]] = set()
+
+    def add_unit(self, number: int, row: UnitRow) -> None:
+        self._units.append(_unit(number, row))
+        if row.status == SUCCESS:
+            self._succeeded.add((number, *row.unit, row.attempts))
+
+    def add_attempt(self, number: int, row: AttemptRow) -> None:
+        self._attempts.append(_attempt(number, row))
+        if not row.status:
+            self._began.add((number, *row.unit, row.number))
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        # Of most steps both the start and the success are here: then nothing of the start is ever written.
+        over = self._succeeded & self._began
+        connection.executemany(ATTEMPT, [row for row in self._attempts if row[5] or row[:4] not in over])
+        connection.executemany(SUCCEEDED, self._succeeded - over)
+        connection.executemany(UNIT, self._units)
 
 
 def _apply_run(connection: sqlite3.Connection, entry: RunBegan | RunEnded, numbers: dict[str, int]) -> None:
@@ -92,7 +117,8 @@ def _apply_run(connection: sqlite3.Connection, entry: RunBegan | RunEnded, numbe
     elif entry.is_resumed:
         _resume(connection, entry, _number(connection, entry.run.run_id, numbers))
     else:
-        connection.execute(NEW_RUN, _run(entry.run))
+        # One that was purged may come again.
+        numbers[entry.run.run_id] = connection.execute(NEW_RUN, _run(entry.run)).lastrowid or 0
 
 
 def _number(connection: sqlite3.Connection, run_id: str, numbers: dict[str, int]) -> int:
@@ -106,10 +132,11 @@ def _number(connection: sqlite3.Connection, run_id: str, numbers: dict[str, int]
 def _resume(connection: sqlite3.Connection, entry: RunBegan, number: int) -> None:
     run = entry.run
     connection.execute(RESUMED_RUN, (RUNNING, run.deaths, run.died_at, run.run_id))
-    connection.execute(PAST, (number, number, SUCCESS))
-    connection.execute("DELETE FROM units WHERE run = ? AND status != ?", (number, SUCCESS))
-    rows = [(number, unit.step, unit.item) for unit in entry.forgotten]
-    connection.executemany("DELETE FROM units WHERE run = ? AND step = ? AND item = ?", rows)
+    ended = "SELECT step, item FROM units WHERE run = ? AND status != ? ORDER BY rowid"
+    rows = [(number, *unit) for unit in connection.execute(ended, (number, SUCCESS))]
+    rows += [(number, *unit) for unit in entry.forgotten]
+    for statement in (KNOWN, PAST, DROPPED):
+        connection.executemany(statement, rows)
 
 
 def forget(connection: sqlite3.Connection, run_id: str) -> None:

@@ -228,6 +228,11 @@ def test_a_run_is_shown_with_inputs_times_errors_and_output(failed: FlowTester) 
     assert "square[3]" in failed.run("show", "--items").stdout
     document = json.loads(failed.run("show", "--json", only_run(failed)).stdout)
     assert {one["name"] for one in document["steps"]} >= {"numbers", "square", "square[2]", "total"}
+    made = {(one["name"], one["attempt"], one["status"]) for one in document["attempts"]}
+    assert made == {
+        ("numbers", 1, "success"), ("square[2]", 1, "failed"),
+        *((f"square[{index}]", 1, "success") for index in (0, 1, 3)),
+    }  # fmt: skip
 
 
 def test_what_is_no_run_is_named(failed: FlowTester) -> None:
@@ -306,7 +311,7 @@ def test_what_is_salvaged_goes_on_without_what_was_lost(failed: FlowTester) -> N
         "saved in saved.db\n"
         "  runs             1 saved, 0 lost\n"
         "  steps and items  6 saved, 1 lost\n"
-        "  attempts         5 saved, 0 lost\n"
+        "  attempts         1 saved, 0 lost\n"
         "  cached results   0 saved, 0 lost\n"
         "  large values     0 saved, 0 lost\n"
         "the first page could not be read: where the tables are was taken from a new store\n"

@@ -14,7 +14,17 @@ from flowbuilder.durable.resumption import ResumeWords
 from flowbuilder.errors import RunRefusedError, StepLostError, UnknownNameError
 from flowbuilder.runner import Backend
 from flowbuilder.store.memory import MemoryStore
-from flowbuilder.store.rows import AttemptMade, AttemptRow, Encoded, RunQuery, RunRow, Unit, UnitEnded, UnitRow
+from flowbuilder.store.rows import (
+    AttemptMade,
+    AttemptRow,
+    Encoded,
+    RunBegan,
+    RunQuery,
+    RunRow,
+    Unit,
+    UnitEnded,
+    UnitRow,
+)
 from flowbuilder.store.values import encode
 from tests.store.samples import write
 
@@ -189,8 +199,6 @@ def test_a_secret_is_not_kept_and_has_to_be_given_again(store: MemoryStore) -> N
 
 
 def died(store: MemoryStore, workflow: str, *entries: Any, **facts: Any) -> RunRow:
-    from flowbuilder.store.rows import RunBegan
-
     row = RunRow(run_id="dead", workflow=workflow, status="running", started_at=time.time(), **facts)
     assert write(store, RunBegan(row), *entries) is None
     (found,) = store.runs(RunQuery())
@@ -203,7 +211,8 @@ def attempt(step: str, number: int, status: str = "", **facts: Any) -> AttemptMa
 
 
 def success(step: str, value: Any) -> UnitEnded:
-    return UnitEnded("dead", UnitRow(unit=Unit(step), status="success", attempts=1, value=encode(value)))
+    row = UnitRow(unit=Unit(step), status="success", attempts=1, started_at=1.0, value=encode(value))
+    return UnitEnded("dead", row)
 
 
 def one_step(body: Callable[..., Any], **words: Any) -> Any:
@@ -217,7 +226,7 @@ def test_a_step_in_flight_gets_the_next_attempt_number(store: MemoryStore, backe
     died(store, "flow", attempt("work", 1), attempt("work", 2))
     result = run(one_step(work), store=store, resume="dead", backend=backend)
     assert (result.steps["work"].value, result.steps["work"].attempts) == (3, 3)
-    assert [one.number for one in store.attempts("dead")] == [1, 2, 3]
+    assert [one.number for one in store.attempts("dead")] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -373,7 +382,14 @@ def test_an_attempt_that_was_only_noted_counts_and_is_written(store: MemoryStore
     claim.release()
     result = run(one_step(work, retries=1), store=store, resume="dead", backend=backend)
     assert result.steps["work"].value == 3
-    assert [(one.number, one.status) for one in store.attempts("dead")] == [(1, "failed"), (2, ""), (3, "")]
+    assert [(one.number, one.status) for one in store.attempts("dead")] == [(1, "failed"), (2, "")]
+
+
+def test_a_success_that_was_dropped_counts_as_an_attempt_and_not_as_one_that_died(store: MemoryStore) -> None:
+    row = died(store, "flow", attempt("work", 1), success("work", 1))
+    write(store, RunBegan(row, is_resumed=True, forgotten=(Unit("work"),)))
+    result = run(one_step(lambda ctx: ctx.attempt, idempotent=False), store=store, resume="dead")
+    assert result.value == {"work": 2}
 
 
 def test_an_input_that_cannot_be_read_any_more_is_named(store: MemoryStore) -> None:

@@ -18,7 +18,8 @@ from tests.store.samples import attempted, began, ended, write
 
 RUNS = st.integers(0, 3).map(lambda n: f"run{n}")
 STEPS = st.sampled_from(["a", "b", "数据"])
-STATUSES = st.sampled_from(["success", "failed", "skipped"])
+STATUSES = st.sampled_from(["success", "failed", "skipped", "undone"])
+NUMBERS = st.integers(1, 3)
 
 
 class StoreModel(RuleBasedStateMachine):
@@ -47,17 +48,27 @@ class StoreModel(RuleBasedStateMachine):
             self.both(began(run, source="flow.py"))
 
     @precondition(lambda self: self.known)
-    @rule(run=RUNS, step=STEPS, number=st.integers(1, 3), status=st.sampled_from(["", "failed"]))
+    @rule(run=RUNS, step=STEPS, number=NUMBERS, status=st.sampled_from(["", "failed"]))
     def attempt(self, run: str, step: str, number: int, status: str) -> None:
         if run in self.known:
             self.both(attempted(run, step, number, status=status))
 
     @precondition(lambda self: self.known)
-    @rule(run=RUNS, step=STEPS, item=st.integers(-1, 2), status=STATUSES, value=st.integers() | st.tuples(st.text()))
-    def end(self, run: str, step: str, item: int, status: str, value: Any) -> None:
+    @rule(
+        run=RUNS, step=STEPS, item=st.integers(-1, 2), status=STATUSES, number=NUMBERS,
+        value=st.integers() | st.tuples(st.text()),
+    )  # fmt: skip
+    def end(self, run: str, step: str, item: int, status: str, number: int, value: Any) -> None:
         if run in self.known:
             # Halves add up to the same in any order.
-            self.both(ended(run, step, value, item=item, status=status, duration=(item + 2) / 2))
+            times = {"started_at": 1.0, "duration": (item + 2) / 2}
+            self.both(ended(run, step, value, item=item, status=status, attempts=number, **times))
+
+    @precondition(lambda self: self.known)
+    @rule(run=RUNS, step=STEPS, number=NUMBERS)
+    def begin_and_succeed(self, run: str, step: str, number: int) -> None:
+        if run in self.known:
+            self.both(attempted(run, step, number), ended(run, step, attempts=number, started_at=1.0))
 
     @precondition(lambda self: self.known)
     @rule(run=RUNS, forgotten=st.sets(st.builds(Unit, STEPS, st.integers(-1, 2))))

@@ -30,7 +30,7 @@ def damaged(tmp_path: Path) -> Path:
         run = f"run{number:04}"
         made: list[Entry] = []
         for step in range(STEPS):
-            made += [attempted(run, f"s{step}"), ended(run, f"s{step}", [number, "x" * (step * 40)], duration=1.0)]
+            made += [attempted(run, f"s{step}", 2), ended(run, f"s{step}", [number, "x" * (step * 40)], duration=1.0)]
         assert write(store, began(run), *made, RunEnded(run, "success", 9.0, {"success": STEPS})) is None
     store.close()
     return path

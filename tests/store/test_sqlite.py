@@ -51,7 +51,11 @@ def test_folder_and_files_are_for_the_owner_only(path: Path, mask: int) -> None:
 def test_what_was_written_is_there_after_closing(path: Path) -> None:
     first = SqliteStore(path)
     write(
-        first, began("r1"), attempted("r1", "a"), ended("r1", "a", [1]), RunEnded("r1", "success", 2.0, {"success": 1})
+        first,
+        began("r1"),
+        attempted("r1", "b", 2),
+        ended("r1", "a", [1]),
+        RunEnded("r1", "success", 2.0, {"success": 1}),
     )
     first.close()
     store = SqliteStore(path)
@@ -59,7 +63,7 @@ def test_what_was_written_is_there_after_closing(path: Path) -> None:
     assert row is not None
     assert (row.status, row.duration, row.counts) == ("success", 2.0, {"success": 1})
     assert [(unit, decode(value)) for unit, value in store.values("r1")] == [(Unit("a"), [1])]
-    assert [(one.number, one.started_at) for one in store.attempts("r1")] == [(1, 1.0)]
+    assert [(one.number, one.started_at) for one in store.attempts("r1")] == [(2, 2.0)]
     store.close()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from flowbuilder.cli.catalog import COMMANDS
-from flowbuilder.cli.history import attempt_as_data, counts_of, duration_of, in_words, run_as_data, unit_as_data
+from flowbuilder.cli.history import attempts_as_data, counts_of, duration_of, in_words, run_as_data, unit_as_data
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import plugin_option, store_option
 from flowbuilder.cli.output import put
@@ -52,7 +52,7 @@ def command(context: click.Context, /, *, run: str | None, items: bool, as_json:
     if as_json:
         document = run_as_data(row)
         document["steps"] = [unit_as_data(one) for one in units]
-        document["attempts"] = [attempt_as_data(one) for one in attempts]
+        document["attempts"] = attempts_as_data(units, attempts)
         put(json.dumps(document, indent=2))
     else:
         put("\n".join([*_head(row, units), *_steps(units, attempts, with_items=items), *_failures(units)]))
