@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowbuilder.durable.failures import failure_data
-from flowbuilder.durable.prints import code_of, wiring_of
+from flowbuilder.durable.prints import CodeMarks, wiring_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo, StepInfo
@@ -44,6 +44,7 @@ class Entries:
         self._tell = tell
         self._noted: set[tuple[str, str]] = set()
         self._rows: dict[str, tuple[Entry, ...]] = {}
+        self._marks = CodeMarks()
         self._prints: dict[int, tuple[PlannedStep, str, str]] = {}
         self._clock = time.monotonic() - time.time()
 
@@ -197,7 +198,7 @@ class Entries:
     def _prints_of(self, step: PlannedStep) -> tuple[str, str]:
         found = self._prints.get(id(step))
         if found is None:
-            found = self._prints[id(step)] = step, wiring_of(step), code_of(step)
+            found = self._prints[id(step)] = step, wiring_of(step), self._marks.of(step)
         return found[1:]
 
 

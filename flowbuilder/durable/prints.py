@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from types import CodeType
 from typing import Any
 
 from flowbuilder.declare.signature import innermost
 from flowbuilder.plan.plan import Binding, Kind, PlannedStep
 from flowbuilder.store.values import encode
+
+STEP = Kind.STEP
 
 
 def wiring_of(step: PlannedStep) -> str:
@@ -19,7 +20,7 @@ def wiring_of(step: PlannedStep) -> str:
 
 
 def _source(binding: Binding) -> str:
-    if binding.kind is Kind.STEP:
+    if binding.kind is STEP:
         return f"step {binding.source}"
     if binding.kind is Kind.VALUE:
         return f"a value {_mark_of(binding.value)}"
@@ -34,16 +35,24 @@ def _mark_of(value: Any) -> str:
         return type(value).__name__
 
 
-def code_of(step: PlannedStep) -> str:
-    """Return a mark for the code of a step's own function."""
-    fn = step.definition.fn
-    code = getattr(innermost(fn), "__code__", None) if fn is not None else None
-    return _mark_of_code(code) if isinstance(code, CodeType) else ""
+class CodeMarks:
+    """Marks for the code of functions, each made once: many steps may have one function."""
 
+    def __init__(self) -> None:
+        # By identity: code is compared, and hashed, by all that is in it. It is kept, so that its id stands for it.
+        self._known: dict[int, tuple[CodeType, str]] = {}
 
-@lru_cache(1_000)
-def _mark_of_code(code: CodeType) -> str:
-    return _mark("\n".join(_parts(code)).encode("utf-8", "backslashreplace"))
+    def of(self, step: PlannedStep) -> str:
+        """Return a mark for the code of a step's own function; "" where it has none."""
+        fn = step.definition.fn
+        code = getattr(innermost(fn), "__code__", None) if fn is not None else None
+        if not isinstance(code, CodeType):
+            return ""
+        known = self._known.get(id(code))
+        if known is None:
+            mark = _mark("\n".join(_parts(code)).encode("utf-8", "backslashreplace"))
+            known = self._known[id(code)] = code, mark
+        return known[1]
 
 
 def _parts(code: CodeType) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from flowbuilder.store.rows import AttemptRow, CacheRow, Encoded, Entry, RunQuery, RunRow, TookRow, Unit, UnitRow
+from flowbuilder.store.rows import AttemptRow, CacheRow, Entry, RunQuery, RunRow, TookRow, Unit, UnitRow
 
 Draft = Callable[[], Iterable[Entry]]
 Then = Callable[[Exception | None], None]
@@ -46,8 +46,11 @@ class Store(Protocol):
     def run(self, run_id: str) -> RunRow | None:
         """Return the one run whose id starts with ``run_id``, None where there is no or more than one such."""
 
-    def units(self, run_id: str) -> Sequence[UnitRow]:
-        """Return how the steps and items of a run ended, in the order in which they did; without their values."""
+    def units(self, run_id: str, *, with_values: bool = False) -> Sequence[UnitRow]:
+        """Return how the steps and items of a run ended, in the order in which they did.
+
+        Without values each has the format of its value alone.
+        """
 
     def attempts(self, run_id: str) -> Sequence[AttemptRow]:
         """Return the attempts of a run, in the order in which they started.
@@ -57,9 +60,6 @@ class Store(Protocol):
 
     def begun(self, run_id: str) -> Sequence[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin, if it died."""
-
-    def values(self, run_id: str) -> Iterable[tuple[Unit, Encoded]]:
-        """Return what the steps and items of a run returned."""
 
     def took(self, workflow: str, runs: int) -> Sequence[TookRow]:
         """Return how long steps took in the last so many runs of a workflow that have ended, in any order."""

@@ -31,7 +31,7 @@ class ValueFiles:
 
     def get(self, kept: Encoded) -> Encoded:
         """Return a value whole."""
-        if not kept.format.endswith(MARK):
+        if not is_file(kept):
             return kept
         name = kept.data.decode("ascii")
         return Encoded(kept.format.removesuffix(MARK), (self._folder / name[:2] / name).read_bytes())
@@ -62,6 +62,11 @@ class ValueFiles:
         for path in self._folder.glob("??/*"):
             if path.name not in wanted:
                 path.unlink(missing_ok=True)
+
+
+def is_file(kept: Encoded) -> bool:
+    """Return whether a value as it is kept is the name of its file."""
+    return kept.format.endswith(MARK)
 
 
 def sync_folder(folder: Path) -> None:

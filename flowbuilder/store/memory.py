@@ -165,11 +165,11 @@ class MemoryStore:
         is_dead = row.status == RUNNING and row.run_id not in self._owned
         return replace(row, status=INTERRUPTED) if is_dead else row
 
-    def units(self, run_id: str) -> list[UnitRow]:
-        """Return how the steps and items of a run ended, without their values."""
+    def units(self, run_id: str, *, with_values: bool = False) -> list[UnitRow]:
+        """Return how the steps and items of a run ended; see ``Store.units``."""
         with self._lock:
             rows = list(self._runs[run_id].units.values()) if run_id in self._runs else []
-        return [row._replace(value=Encoded(row.value.format, b"")) for row in rows]
+        return rows if with_values else [row._replace(value=Encoded(row.value.format, b"")) for row in rows]
 
     def attempts(self, run_id: str) -> list[AttemptRow]:
         """Return the attempts of a run."""
@@ -179,11 +179,6 @@ class MemoryStore:
     def begun(self, run_id: str) -> list[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin."""
         return list(self._owners[run_id].begun) if run_id in self._owners else []
-
-    def values(self, run_id: str) -> list[tuple[Unit, Encoded]]:
-        """Return what the steps and items of a run returned."""
-        with self._lock:
-            return [(unit, row.value) for unit, row in self._runs[run_id].units.items()] if run_id in self._runs else []
 
     def took(self, workflow: str, runs: int) -> list[TookRow]:
         """Return how long steps took in the last so many runs of a workflow that have ended."""

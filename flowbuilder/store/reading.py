@@ -23,10 +23,7 @@ from flowbuilder.store.writing import params_of
 
 RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
 OF_RUN = "WHERE run = (SELECT number FROM runs WHERE run_id = ?) ORDER BY rowid"
-UNITS = (
-    "SELECT step, item, status, attempts, started_at, duration, reason, format, error, sections, wiring, code"
-    f" FROM units {OF_RUN}"
-)
+UNITS = "step, item, status, attempts, started_at, duration, reason, format, error, sections, wiring, code"
 # A run that is under way has not shown what its slowest steps take.
 TOOK = (
     "SELECT step, avg(duration), CASE WHEN item < 0 THEN NULL ELSE count(*) END FROM units"
@@ -73,15 +70,17 @@ def _run(row: Any) -> RunRow:
     )
 
 
-def units(connection: sqlite3.Connection, run_id: str) -> list[UnitRow]:
-    """Return how the steps and items of a run ended, without their values."""
+def units(connection: sqlite3.Connection, run_id: str, *, with_values: bool) -> list[UnitRow]:
+    """Return how the steps and items of a run ended."""
+    value = "value" if with_values else "x''"
+    found = connection.execute(f"SELECT {UNITS}, {value} FROM units {OF_RUN}", (run_id,))
     return [
         UnitRow(
-            Unit(step, item), status, attempts, started_at, duration, reason, Encoded(kind, b""),
+            Unit(step, item), status, attempts, started_at, duration, reason, Encoded(kind, data),
             json.loads(error) if error else None, _sections(sections) if sections else (), wiring, code,
         )
-        for step, item, status, attempts, started_at, duration, reason, kind, error, sections, wiring, code
-        in connection.execute(UNITS, (run_id,))
+        for step, item, status, attempts, started_at, duration, reason, kind, error, sections, wiring, code, data
+        in found
     ]  # fmt: skip
 
 
@@ -100,12 +99,6 @@ def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
         )
         for step, item, number, started_at, status, error, due_at, is_past in found
     ]
-
-
-def values(connection: sqlite3.Connection, run_id: str) -> list[tuple[Unit, Encoded]]:
-    """Return what the steps and items of a run returned, as it is kept."""
-    found = connection.execute(f"SELECT step, item, format, value FROM units {OF_RUN}", (run_id,))
-    return [(Unit(step, item), Encoded(kind, data)) for step, item, kind, data in found]
 
 
 def took(connection: sqlite3.Connection, workflow: str, runs: int) -> list[TookRow]:

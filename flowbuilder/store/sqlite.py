@@ -14,7 +14,7 @@ from typing import Any, Literal
 from flowbuilder.errors import StoreError
 from flowbuilder.store import reading, writing
 from flowbuilder.store.contract import Draft, Then
-from flowbuilder.store.files import ValueFiles
+from flowbuilder.store.files import ValueFiles, is_file
 from flowbuilder.store.folder import make_file, refuse_foreign
 from flowbuilder.store.ownership import Owned, Ownership
 from flowbuilder.store.rows import (
@@ -22,7 +22,6 @@ from flowbuilder.store.rows import (
     RUNNING,
     AttemptRow,
     CacheRow,
-    Encoded,
     Entry,
     RunQuery,
     RunRow,
@@ -141,10 +140,14 @@ class SqliteStore:
             return replace(row, status=INTERRUPTED)
         return row
 
-    def units(self, run_id: str) -> list[UnitRow]:
+    def units(self, run_id: str, *, with_values: bool = False) -> list[UnitRow]:
         """Return how the steps and items of a run ended; see ``Store.units``."""
         with self._reads() as connection:
-            return reading.units(connection, run_id)
+            found = reading.units(connection, run_id, with_values=with_values)
+        if not with_values:
+            return found
+        with _translated(self.path):
+            return [row._replace(value=self._files.get(row.value)) if is_file(row.value) else row for row in found]
 
     def attempts(self, run_id: str) -> list[AttemptRow]:
         """Return the attempts of a run; see ``Store.attempts``."""
@@ -154,13 +157,6 @@ class SqliteStore:
     def begun(self, run_id: str) -> list[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin; see ``Store.begun``."""
         return self._ownership.begun(run_id)
-
-    def values(self, run_id: str) -> list[tuple[Unit, Encoded]]:
-        """Return what the steps and items of a run returned; see ``Store.values``."""
-        with self._reads() as connection:
-            found = reading.values(connection, run_id)
-        with _translated(self.path):
-            return [(unit, self._files.get(kept)) for unit, kept in found]
 
     def took(self, workflow: str, runs: int) -> list[TookRow]:
         """Return how long steps took in the last runs of a workflow; see ``Store.took``."""

@@ -15,6 +15,7 @@ import pytest
 from flowbuilder.store.rows import RunQuery
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.store.values import decode
+from tests.store.samples import kept_values
 
 # Each step writes a line when it starts; a hook writes one when it was told that it finished.
 FLOW = """
@@ -113,7 +114,7 @@ def check_told(folder: Path) -> None:
         done |= {name} if kind == "told" else set()
     store = SqliteStore(folder / ".flowbuilder" / "runs.db")
     (row,) = store.runs(RunQuery())
-    kept = {str(unit): repr(decode(value)) for unit, value in store.values(row.run_id) if value.format}
+    kept = {str(unit): repr(decode(value)) for unit, value in kept_values(store, row.run_id) if value.format}
     assert store.problems() == []
     store.close()
     assert dict(lines(folder, "told")).items() <= kept.items()
@@ -141,7 +142,7 @@ def survive(folder: Path, seed: int, most: int) -> int:
 def final_value(folder: Path) -> int:
     store = SqliteStore(folder / ".flowbuilder" / "runs.db")
     (row,) = store.runs(RunQuery(status="success"))
-    values = {str(unit): value for unit, value in store.values(row.run_id)}
+    values = {str(unit): value for unit, value in kept_values(store, row.run_id)}
     store.close()
     return int(decode(values["flow"]))
 

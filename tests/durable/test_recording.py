@@ -19,6 +19,7 @@ from flowbuilder.store.values import decode
 from flowbuilder.testing import Recorder
 from tests.conftest import InLoop
 from tests.durable.conftest import Kept
+from tests.store.samples import kept_values
 
 
 def rows(store: Any) -> dict[str, UnitRow]:
@@ -32,7 +33,7 @@ def statuses(store: Any) -> dict[str, str]:
 
 def values(store: Any) -> dict[str, Any]:
     (run_row,) = store.runs(RunQuery())
-    return {str(unit): decode(kept) for unit, kept in store.values(run_row.run_id) if kept.format}
+    return {str(unit): decode(kept) for unit, kept in kept_values(store, run_row.run_id) if kept.format}
 
 
 def a() -> int:

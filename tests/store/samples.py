@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbuilder.store.contract import Store
-from flowbuilder.store.rows import AttemptMade, AttemptRow, Entry, RunBegan, RunRow, Unit, UnitEnded, UnitRow
+from flowbuilder.store.rows import AttemptMade, AttemptRow, Encoded, Entry, RunBegan, RunRow, Unit, UnitEnded, UnitRow
 from flowbuilder.store.values import encode
 
 
@@ -39,3 +39,8 @@ def attempted(run_id: str, step: str, number: int = 1, **facts: Any) -> AttemptM
 
 def names(rows: Sequence[UnitRow]) -> list[str]:
     return [str(row.unit) for row in rows]
+
+
+def kept_values(store: Store, run_id: str) -> list[tuple[Unit, Encoded]]:
+    """Return what the steps and items of a run returned, as it is kept."""
+    return [(row.unit, row.value) for row in store.units(run_id, with_values=True)]

@@ -21,7 +21,7 @@ from flowbuilder.errors import StoreError
 from flowbuilder.store.rows import RunQuery
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.testing import Recorder
-from tests.store.samples import began, ended, names, write
+from tests.store.samples import began, ended, kept_values, names, write
 
 WRITER = """
 import os, sys
@@ -69,7 +69,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(
         assert set(acknowledged(said)) <= set(kept)
         # What is kept is what was written first, without a gap.
         assert kept == [f"s{number}" for number in range(len(kept))]
-        assert all(len(value.data) for _, value in store.values("r"))
+        assert all(len(value.data) for _, value in kept_values(store, "r"))
         store.close()
 
 

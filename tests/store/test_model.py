@@ -14,7 +14,7 @@ from flowbuilder.store.memory import MemoryStore
 from flowbuilder.store.rows import Entry, RunBegan, RunEnded, RunQuery, RunRow, Unit
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.store.values import decode
-from tests.store.samples import attempted, began, ended, write
+from tests.store.samples import attempted, began, ended, kept_values, write
 
 RUNS = st.integers(0, 3).map(lambda n: f"run{n}")
 STEPS = st.sampled_from(["a", "b", "数据"])
@@ -106,8 +106,8 @@ class StoreModel(RuleBasedStateMachine):
         for run in self.known:
             assert self.disk.units(run) == self.memory.units(run)
             assert self.disk.attempts(run) == self.memory.attempts(run)
-            values = [(unit, decode(value)) for unit, value in self.disk.values(run)]
-            assert values == [(unit, decode(value)) for unit, value in self.memory.values(run)]
+            values = [(unit, decode(value)) for unit, value in kept_values(self.disk, run)]
+            assert values == [(unit, decode(value)) for unit, value in kept_values(self.memory, run)]
 
     def teardown(self) -> None:
         self.disk.close()

@@ -15,7 +15,7 @@ from flowbuilder.store.rows import Encoded, Entry, RunEnded, RunQuery, Unit
 from flowbuilder.store.salvage import Count, Salvaged, salvage
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.store.values import decode
-from tests.store.samples import attempted, began, ended, write
+from tests.store.samples import attempted, began, ended, kept_values, write
 
 RUNS, STEPS, PAGE = 40, 30, 4096
 LARGE = "x" * (2 * 1024 * 1024)
@@ -72,7 +72,7 @@ def check(found: Salvaged, store: SqliteStore) -> None:
     """Assert that what is said to be saved is there, and is what it was."""
     rows = store.runs(RunQuery())
     assert len(rows) == found.counts["runs"].saved
-    values = [(row.run_id, unit, decode(value)) for row in rows for unit, value in store.values(row.run_id)]
+    values = [(row.run_id, unit, decode(value)) for row in rows for unit, value in kept_values(store, row.run_id)]
     assert len(values) == found.counts["steps and items"].saved
     assert sum(len(store.attempts(row.run_id)) for row in rows) == found.counts["attempts"].saved
     for run, unit, value in values:
@@ -153,7 +153,7 @@ def test_what_is_in_the_log_alone_is_saved_too(tmp_path: Path) -> None:
     (tmp_path / "old" / "runs.db-shm").unlink()
     found, saved_in = saved(tmp_path / "old" / "runs.db")
     assert found.counts["steps and items"] == Count(1, 0)
-    assert [decode(value) for _, value in saved_in.values("one")] == [5]
+    assert [decode(value) for _, value in kept_values(saved_in, "one")] == [5]
     saved_in.close()
 
 
@@ -177,7 +177,7 @@ def test_a_large_value_is_saved_if_it_is_what_it_was(
     found, store = saved(path)
     assert found.counts["large values"] == count
     assert found.counts["steps and items"] == Count(1, 0)
-    ((unit, value),) = store.values("one")
+    ((unit, value),) = kept_values(store, "one")
     assert unit == Unit("a")
     assert value == (Encoded("", b"") if count.lost else Encoded("json", f'"{LARGE}"'.encode()))
     store.close()
