@@ -60,15 +60,16 @@ def _worst(results: Sequence[RunResult[Any]]) -> Status:
 
 def counts(results: Sequence[RunResult[Any]]) -> str:
     """Return "3 succeeded, 1 failed, 20 items in 0.42 s"."""
-    numbers = {word: sum(result.count(status) for result in results) for status, word in WORDS.items()}
+    numbers: dict[str, int] = dict.fromkeys((*WORDS.values(), "undone"), 0)
+    items = 0
+    # Once over all: each result is made as it is read.
+    for step in (step for result in results for step in result.steps.values()):
+        numbers["undone" if step.undone else WORDS[step.status]] += 1
+        items += len(step.items or ())
     parts = [f"{number:,} {word}" for word, number in numbers.items() if number]
-    undone = sum(result.undone_count for result in results)
-    if undone:
-        parts.append(f"{undone:,} undone")
     beside = sum(len(strays(result)) for result in results)
     if beside:
         parts.append(counted(beside, "error"))
-    items = sum(len(step.items or ()) for result in results for step in result.steps.values())
     if items:
         parts.append(counted(items, "item"))
     started, ended = min(one.started_at for one in results), max(one.started_at + one.duration for one in results)
