@@ -143,7 +143,8 @@ class Engine:
         refuse_outside(attempt)
         with self.lock:
             if attempt.inner is None:
-                attempt.inner = Inner(attempt, run, self)
+                # Of what ran inside there is something to say when it ends.
+                attempt.inner, attempt.is_plain = Inner(attempt, run, self), False
             return attempt.inner
 
     def close(self) -> None:
