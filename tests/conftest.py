@@ -100,9 +100,9 @@ def collect(tmp_path: Path) -> Iterator[Collect]:
     sys.path[:] = paths
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
-    """Let SIGINT interrupt this process, also where the tests run in the background of a shell, which ignores it."""
+    """Let SIGINT interrupt whatever a test starts, also where the tests run in the background, which ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

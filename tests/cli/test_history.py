@@ -385,7 +385,7 @@ def test_a_step_that_kills_its_process_again_and_again_is_not_tried_for_ever(flo
     )
 
 
-def test_a_run_that_was_interrupted_goes_on(flowtester: FlowTester, interruptible: None) -> None:
+def test_a_run_that_was_interrupted_goes_on(flowtester: FlowTester) -> None:
     flowtester.write(
         "flow_waits.py",
         """

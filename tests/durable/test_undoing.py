@@ -73,7 +73,6 @@ def test_an_undo_that_fails_is_kept_with_its_reason(store: MemoryStore) -> None:
     assert row.error["message"] == "division by zero"
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_a_resumed_run_undoes_what_was_kept_too_and_in_its_order(store: MemoryStore, backend: Backend) -> None:
     ran, undone = list[str](), list[Any]()
 
@@ -94,7 +93,6 @@ def test_a_resumed_run_undoes_what_was_kept_too_and_in_its_order(store: MemorySt
     assert sorted(ran) == ["beside", "book", "pay 1", "pay 2", "tell"]
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_what_was_kept_is_undone_in_reverse_of_when_it_ended_and_not_of_the_plan(
     store: MemoryStore, backend: Backend
 ) -> None:
@@ -116,7 +114,6 @@ def test_what_was_kept_is_undone_in_reverse_of_when_it_ended_and_not_of_the_plan
     assert undone == ["late", "early"]
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_an_undo_of_a_kept_step_has_its_providers_set_up(store: MemoryStore, backend: Backend) -> None:
     told: list[Any] = []
 

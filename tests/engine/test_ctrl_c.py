@@ -25,7 +25,6 @@ def cleaned() -> list[str]:
     return []
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_a_run_and_run_raises_keyboard_interrupt(
     backend: Backend, recorder: Recorder, cleaned: list[str], number: signal.Signals

@@ -170,7 +170,6 @@ def test_providers_are_torn_down_in_reverse_however_a_step_ended(backend: Backen
     assert result.steps["user"].status is expected
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_providers_are_torn_down_in_reverse_after_ctrl_c(backend: Backend) -> None:
     said: list[str] = []
     flows = ordered(said)

@@ -98,7 +98,6 @@ def test_it_is_torn_down_in_reverse_however_the_step_ended(
     assert_each_step_ended_once(recorder)
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("kind", ["plain", "looped"])
 def test_it_is_torn_down_in_reverse_after_ctrl_c(backend: Backend, kind: str) -> None:
     said: list[str] = []

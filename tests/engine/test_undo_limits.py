@@ -195,7 +195,6 @@ def test_an_undo_whose_resources_never_are_free_does_not_begin(
 # Interruptions.
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_has_nothing_undone(backend: Backend, recorder: Recorder) -> None:
     undone: list[str] = []
 
@@ -211,7 +210,6 @@ def test_ctrl_c_has_nothing_undone(backend: Backend, recorder: Recorder) -> None
     assert recorder.runs[0].success_count == 1
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_after_a_failure_has_nothing_undone(backend: Backend, recorder: Recorder) -> None:
     undone: list[str] = []
 
@@ -229,7 +227,6 @@ def test_ctrl_c_after_a_failure_has_nothing_undone(backend: Backend, recorder: R
     assert recorder.runs[0].status is Status.CANCELLED
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("kind", ["thread", "loop"])
 def test_ctrl_c_while_a_run_is_undone_lets_that_undo_end_and_begins_no_other(
     backend: Backend, recorder: Recorder, kind: str
@@ -264,7 +261,6 @@ def test_ctrl_c_while_a_run_is_undone_lets_that_undo_end_and_begins_no_other(
     assert recorder.told.count("run_cancel undone SIGINT") == 1
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("kind", ["thread", "loop"])
 def test_after_ctrl_c_an_undo_that_hangs_has_the_grace_period(
     backend: Backend, recorder: Recorder, release: threading.Event, kind: str

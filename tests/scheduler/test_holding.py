@@ -205,7 +205,6 @@ def test_a_workflow_keeps_what_it_holds_while_an_overdue_thread_of_it_lives(in_l
     assert in_loop(main) == ["failed", "waiting", 1, "success"]
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_gives_back_what_a_run_holds(backend: Backend, recorder: Recorder) -> None:
     gate = Gate()
 

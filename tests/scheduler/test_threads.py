@@ -205,7 +205,6 @@ def test_an_exception_inside_with_cancels_all_runs_and_comes_out_as_it_is(backen
     assert recorder.runs[0].notes == ("cancelled: its scheduler was left by an error",)
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("where", ["waiting", "leaving"])
 def test_ctrl_c_inside_with_cancels_all_runs(backend: Backend, recorder: Recorder, where: str) -> None:
     running, cleaned = Running(2), list[str]()
