@@ -11,20 +11,17 @@ import threading
 import time
 from typing import TextIO
 
-from flowbuilder.supervisor import ECHO, supervise
+from flowbuilder.supervisor import ECHO, Watched, supervise
 
 
 def entry() -> None:
     """Run the command line of this process and exit with its code."""
     # Starting makes many objects and hardly any garbage, which Python would look for a hundred times.
     gc.set_threshold(10_000)
-    # Handlers come first: a Ctrl-C while the rest is imported is an interruption like any other.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
-    sys.unraisablehook = _raise_again
-    watched = supervise(sys.argv[1:], _say)
+    watched = Watched()
     try:
+        _catch_signals()
+        watched = supervise(sys.argv[1:], _say)
         watched.let_signals_come()
         from flowbuilder.cli import main
 
@@ -36,6 +33,14 @@ def entry() -> None:
         code = 2
     watched.ended(code)
     sys.exit(code)
+
+
+def _catch_signals() -> None:
+    # Before anything else: a Ctrl-C while the rest is imported is an interruption like any other.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    sys.unraisablehook = _raise_again
 
 
 def _say(text: str) -> None:

@@ -149,6 +149,18 @@ def test_a_signal_ends_the_run_and_those_after_it(tmp_path: Path, number: signal
     assert "interrupted; not run: never\n" in out
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_there_are_two_processes_is_an_interruption_too(folder: Path, number: signal.Signals) -> None:
+    program = (
+        "import signal, flowbuilder.__main__ as program\n"
+        f"program.supervise = lambda *_: signal.raise_signal({number:d})\n"
+        "program.entry()"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_all_workflows_that_run_at_once_and_those_that_wait(
