@@ -8,16 +8,15 @@ listed or parked.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop
 from typing import Any
 from weakref import WeakValueDictionary
 
 from flowbuilder.engine.aging import Aged, Aging, Parked, Turns
+from flowbuilder.engine.lane_slots import LaneSlots
 from flowbuilder.engine.lending import Depths, Taker
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs, Waiter
 from flowbuilder.engine.policies import Fifo, Policy
-
-_NO_HEADS: list[list[Any]] = [[]]
 
 
 class Admission:
@@ -46,13 +45,7 @@ class Admission:
         self._asks = not isinstance(policy, Fifo)
         self._clock = clock
         self._order = 0
-        self._lane_limits: list[int] = []
-        self._held_in: list[int] = []
-        self._slots_for: list[int] = []
-        self._plain: list[Line] = []
-        # The other lines of each lane, by depth.
-        self._heads: list[list[list[tuple[Entry, Line]]]] = []
-        self._depths: list[Depths] = []
+        self._lanes: list[LaneSlots] = []
         self._all_depths = Depths()
         self._takers: list[Taker] = []
         # Held by the shares of runs that use them, so that what only one run needs goes with it.
@@ -63,14 +56,10 @@ class Admission:
 
     def add_lane(self, limit: int, *, takes_slots: bool = True) -> int:
         """Add a lane of which ``limit`` units run at once, and return its number."""
-        self._lane_limits.append(limit)
-        self._held_in.append(0)
-        number = len(self._heads)
-        self._plain.append(Line(number, NO_NEEDS))
-        self._lines[number, 0, NO_NEEDS] = self._plain[number]
-        self._heads.append([[]])
-        self._depths.append(Depths())
-        self._slots_for.append(int(takes_slots))
+        number = len(self._lanes)
+        lane = LaneSlots(number, limit, takes=takes_slots)
+        self._lanes.append(lane)
+        self._lines[number, 0, NO_NEEDS] = lane.plain
         return number
 
     # Starting.
@@ -78,28 +67,32 @@ class Admission:
     @property
     def is_asked(self) -> bool:
         """Whether any unit waits that is not known to need more than there is."""
-        return any(self._plain) or any(map(any, self._heads)) or self._reserver is not None
+        for lane in self._lanes:
+            if lane.plain or any(lane.heads):
+                return True
+        return self._reserver is not None
 
     def startable(self, lane: int) -> bool:
         """Return whether ``take(lane)`` would give a unit."""
-        return self._startable(lane) is not None
+        return self._startable(self._lanes[lane]) is not None
 
     def take(self, lane: int) -> tuple[Any, int] | None:
         """Give the best unit of a lane a slot and all it needs, and return it with its run's share.
 
         None where nothing may start.
         """
-        line = self._startable(lane)
+        slots = self._lanes[lane]
+        line = self._startable(slots)
         if line is None:
             return None
         if line.is_plain and self._reserver is None:
             entry = line.pop()
-            self.held += self._slots_for[lane]
-            self._held_in[lane] += 1
+            self.held += slots.takes
+            slots.held += 1
         else:
             entry = self._take_from(line)
         key, _, share, unit, _, since = entry
-        if self._slots_for[lane]:
+        if slots.takes:
             waited = self._clock() - since
             self.starts += 1
             self.waited += waited
@@ -107,7 +100,6 @@ class Admission:
                 self.longest_wait = waited
         if self._asks:
             self.policy.started(key)
-        if self._has_turns:
             self._aging.went(entry)
         if self._aging.waiting:
             self._age()
@@ -120,44 +112,43 @@ class Admission:
         entry = line.take(reserver.entry) if reserver is not None and is_reserved else line.pop()
         self.hold(line)
         if not line.is_plain and (line.listed is entry or line.parked_at is not None):
-            self._list_again(line)
+            self._lanes[line.lane].list_again(line)
         if is_reserved:
             self._end_reservation()
         for limit, _ in line.needs:
             self._wake(limit)
         return entry
 
-    def _startable(self, lane: int) -> Line | None:
+    def _startable(self, lane: LaneSlots) -> Line | None:
         """Return the line whose best unit is the next to start in a lane."""
-        if self._held_in[lane] >= self._lane_limits[lane]:
+        if lane.held >= lane.limit:
             return None
-        limit, takes_slot = self.limit, self._slots_for[lane]
-        if limit is not None and takes_slot and self.held >= limit:
+        limit = self.limit
+        if limit is not None and lane.takes and self.held >= limit:
             return None
-        line: Line | None
-        if self._heads[lane] == _NO_HEADS and self._reserver is None and not self._all_depths.lent:
-            line = self._plain[lane] if self._plain[lane].head() is not None else None
+        if not any(lane.heads) and self._reserver is None and not self._all_depths.lent:
+            line = lane.plain if lane.plain.head() is not None else None
         else:
             line = self._best_of(lane)
         # Who takes no slot leaves it to others.
-        is_outdone = limit is not None and line is not None and takes_slot and self._better_elsewhere(lane, line)
+        is_outdone = limit is not None and line is not None and lane.takes and self._better_elsewhere(lane, line)
         return None if is_outdone else line
 
-    def _best_of(self, lane: int) -> Line | None:
+    def _best_of(self, lane: LaneSlots) -> Line | None:
         """Return the line with the best unit of a lane, of whatever depth, that may have one of its free slots."""
-        if len(self._heads[lane]) == 1 and not self._all_depths.lent:
+        if len(lane.heads) == 1 and not self._all_depths.lent:
             return self._best(lane, 0)
-        depths = range(len(self._heads[lane]))
+        depths = range(len(lane.heads))
         lines = [line for one in depths if self._may_start(lane, one) and (line := self._best(lane, one)) is not None]
         return min(lines, key=self._rank, default=None)
 
-    def _may_start(self, lane: int, depth: int) -> bool:
+    def _may_start(self, lane: LaneSlots, depth: int) -> bool:
         """Return whether a start at a depth leaves the slots that waiting bodies have lent to what is deeper."""
         lent = self._all_depths.lent
-        room = self._lane_limits[lane] - self._held_in[lane]
-        if room <= lent and room <= self._depths[lane].kept(depth):
-            return not self._held_in[lane] and self._is_stuck_below(depth)
-        if self.limit is None or not self._slots_for[lane]:
+        room = lane.limit - lane.held
+        if room <= lent and room <= lane.depths.kept(depth):
+            return not lane.held and self._is_stuck_below(depth)
+        if self.limit is None or not lane.takes:
             return True
         room = self.limit - self.held
         return room > lent or room > self._all_depths.kept(depth) or (not self.held and self._is_stuck_below(depth))
@@ -173,15 +164,16 @@ class Admission:
     @property
     def _is_held_by_runs(self) -> bool:
         """Whether whole runs hold something: then their steps, which stand at no depth, may have to start first."""
-        return any(held and not takes for held, takes in zip(self._held_in, self._slots_for, strict=True))
+        return any(lane.held and not lane.takes for lane in self._lanes)
 
-    def _best(self, lane: int, depth: int) -> Line | None:
+    def _best(self, lane: LaneSlots, depth: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""
         aged = self._reserver.line if self._reserver is not None else None
-        if aged is not None and aged.lane == lane and aged.depth == depth and aged.blocker(is_reserver=True) is None:
+        is_here = aged is not None and self._lanes[aged.lane] is lane and aged.depth == depth
+        if aged is not None and is_here and aged.blocker(is_reserver=True) is None:
             return aged
-        heads = self._heads[lane][depth]
-        plain = None if depth else self._plain[lane].head()
+        heads = lane.heads[depth]
+        plain = None if depth else lane.plain.head()
         while heads:
             entry, line = heads[0]
             if plain is not None and plain < entry:
@@ -189,19 +181,19 @@ class Admission:
             if line.listed is not entry or entry[2].is_closed:
                 heappop(heads)
                 if line.listed is entry:
-                    self._list(line)
+                    lane.list(line)
                 continue
             blocker = line.blocker(is_reserver=False) if line.needs else None
             if blocker is None:
                 return line
             heappop(heads)
             self._park(line, entry, *blocker)
-        return None if plain is None else self._plain[lane]
+        return None if plain is None else lane.plain
 
-    def _better_elsewhere(self, lane: int, line: Line) -> bool:
+    def _better_elsewhere(self, lane: LaneSlots, line: Line) -> bool:
         """With a common limit the best unit goes first, whatever lane it is in."""
-        for other in range(len(self._heads)):
-            if other != lane and self._slots_for[other] and self._held_in[other] < self._lane_limits[other]:
+        for other in self._lanes:
+            if other is not lane and other.takes and other.held < other.limit:
                 best = self._best_of(other)
                 if best is not None and self._rank(best) < self._rank(line):
                     return True
@@ -210,37 +202,20 @@ class Admission:
     def _rank(self, line: Line) -> tuple[bool, Entry | None]:
         return self._reserver is None or line is not self._reserver.line, line.head()
 
-    def _list(self, line: Line) -> None:
-        """List a line by its best unit, where it has one."""
-        head = line.listed = line.head()
-        if head is not None:
-            heappush(self._heads[line.lane][line.depth], (head, line))
-
-    def _list_again(self, line: Line) -> None:
-        """List a line whose best unit was taken by its next."""
-        heads = self._heads[line.lane][line.depth]
-        line.parked_at = None
-        if not heads or heads[0][1] is not line:
-            self._list(line)
-            return
-        head = line.listed = line.head()
-        if head is None:
-            heappop(heads)
-        else:
-            heapreplace(heads, (head, line))
-
     def hold(self, line: Line) -> None:
         """Count a slot and what goes with it as held by a unit of a line, whether or not there is one."""
-        self.held += self._slots_for[line.lane]
-        self._held_in[line.lane] += 1
-        if line.depth:
-            self._deepen(line, 1)
-        for limit, amount in line.needs:
-            limit.change(amount)
+        lane = self._lanes[line.lane]
+        self.held += lane.takes
+        lane.held += 1
+        self._change(line, 1)
 
-    def _deepen(self, line: Line, more: int) -> None:
-        self._depths[line.lane].hold(line.depth, more)
-        self._all_depths.hold(line.depth, more)
+    def _change(self, line: Line, sign: int) -> None:
+        """Count what goes with a slot as held once more, or once less."""
+        if line.depth:
+            self._lanes[line.lane].depths.hold(line.depth, sign)
+            self._all_depths.hold(line.depth, sign)
+        for limit, amount in line.needs:
+            limit.change(sign * amount)
 
     # Waiting for limits.
 
@@ -255,7 +230,7 @@ class Admission:
 
     def _wake(self, limit: Limit) -> None:
         for line in limit.awaken():
-            self._list(line)
+            self._lanes[line.lane].list(line)
 
     def _age(self) -> None:
         """Let what is aged go next, where it is its turn, and reserve what it needs."""
@@ -276,7 +251,7 @@ class Admission:
     def places(self) -> dict[tuple[Closable, int], int]:
         """Return for each waiting unit of a share how many of its lane would start before it, as it looks now."""
         found: dict[tuple[Closable, int], int] = {}
-        for lane in range(len(self._heads)):
+        for lane in range(len(self._lanes)):
             waiting = sorted(entry for line in self._lines.values() if line.lane == lane for entry in line)
             found |= {(entry[2], entry[3]): place for place, entry in enumerate(waiting)}
         return found
@@ -293,26 +268,25 @@ class Admission:
         if line.add(entry) and not line.is_plain:
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.
             line.parked_at = None
-            self._list(line)
+            self._lanes[line.lane].list(line)
 
     def line(self, lane: int, needs: Needs, depth: int = 0) -> Line:
         """Return the line of a lane, of needs and of a depth: how many bodies its units run inside."""
         found = self._lines.get((lane, depth, needs))
         if found is None:
             found = self._lines[lane, depth, needs] = Line(lane, needs, depth)
-            while len(self._heads[lane]) <= depth:
-                self._heads[lane].append([])
+            while len(self._lanes[lane].heads) <= depth:
+                self._lanes[lane].heads.append([])
         return found
 
     def release(self, line: Line) -> None:
         """Take back a slot and what was held with it by a unit of a line."""
-        self.held -= self._slots_for[line.lane]
-        self._held_in[line.lane] -= 1
+        lane = self._lanes[line.lane]
+        self.held -= lane.takes
+        lane.held -= 1
         if not line.is_plain:
-            if line.depth:
-                self._deepen(line, -1)
-            for limit, amount in line.needs:
-                limit.change(-amount)
+            self._change(line, -1)
+            for limit, _ in line.needs:
                 self._wake(limit)
         if self._takers:
             self._give_back()
@@ -343,7 +317,7 @@ class Admission:
         return True
 
     def _lent(self, line: Line, more: int) -> None:
-        self._depths[line.lane].lend(line.depth, more)
+        self._lanes[line.lane].depths.lend(line.depth, more)
         self._all_depths.lend(line.depth, more)
 
     def _give_back(self) -> None:
@@ -353,7 +327,8 @@ class Admission:
                 taker.granted()
 
     def _has_back(self, line: Line) -> bool:
-        if self._held_in[line.lane] >= self._lane_limits[line.lane]:
+        lane = self._lanes[line.lane]
+        if lane.held >= lane.limit:
             return False
         return (self.limit is None or self.held < self.limit) and line.blocker(is_reserver=True) is None
 
@@ -364,9 +339,9 @@ class Admission:
         self._aging.closed()
         for line in lines:
             if line.listed is not None and line.head() is not line.listed:
-                self._list(line)
+                self._lanes[line.lane].list(line)
             elif line.parked_at is not None:
                 line.parked_at = None
-                self._list(line)
+                self._lanes[line.lane].list(line)
             for limit, _ in line.needs:
                 self._wake(limit)

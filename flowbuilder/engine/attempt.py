@@ -180,8 +180,9 @@ class Attempt:
         current.set(self)
         try:
             if self.is_plain:
-                self.value = self._call(invoke, self._arguments())
-                self._refuse_coroutine(self.value)
+                self.value = value = self._call(invoke, self._arguments())
+                if type(value) is CoroutineType:
+                    self._refuse_coroutine(value)
             elif self.phase == "expand":
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":

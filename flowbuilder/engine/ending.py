@@ -26,6 +26,7 @@ class Ending:
         self._state = state
         self._attend = attend
         self._info = state.info
+        self._current = state.current
         self._schedule = state.schedule
         self._records = state.records
         self._values = state.values
@@ -35,16 +36,17 @@ class Ending:
     def settle(self, attempt: Attempt) -> None:
         """Settle an attempt that has ended; its outcome is on it."""
         if attempt.is_plain and attempt.status is Status.SUCCESS:
-            del self._state.current[attempt.unit]
+            del self._current[attempt.unit]
             self._records.succeeded(attempt)
             if self._hears_finish:
                 self._relay.tell_of("step_finish", attempt.fact)
             self._schedule.succeed(attempt.unit)
         else:
             self._settle(attempt)
-        if self._schedule.news:
+        schedule = self._schedule
+        if schedule.news:
             self.digest()
-        if not self._schedule.live or self._state.cancel_bodies:
+        if not schedule.live or self._state.cancel_bodies:
             self._look_around()
 
     def _settle(self, attempt: Attempt) -> None:

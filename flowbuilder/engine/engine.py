@@ -90,8 +90,8 @@ class Engine:
         self.holders = Holders(self.admission, self.attend)
         self._factories = factories
         self._numbers: dict[str, int] = {}
-        # Lanes that were woken and have not asked for an attempt since.
-        self._woken: set[int] = set()
+        # Lanes that are not woken already, and about to ask for an attempt.
+        self._asleep: set[int] = set()
         self._loop_thread = threading.get_ident()
         self._failures_left = limits.max_failures
         self.stop_all: Callable[[], None] = lambda: None
@@ -110,6 +110,7 @@ class Engine:
                 self.facts[number] = LaneFacts(executor, lane.enforces_timeouts)
                 self.prepared[number] = deque()
                 self.lanes[number] = lane
+                self._asleep.add(number)
             lane.start(self, number, self.notify)
         return number
 
@@ -160,7 +161,7 @@ class Engine:
         Where more could start, lanes are woken for one more worker each.
         """
         with self.lock:
-            self._woken.discard(lane)
+            self._asleep.add(lane)
             attempt = self._next(lane)
             wake = self._lanes_to_wake() if attempt is not None else ()
         self._wake(wake)
@@ -176,14 +177,17 @@ class Engine:
         try:
             if self.journal is not None and not run.providers.has_own(attempt):
                 return self._write_down(self.journal, attempt, lane)
-            with self.lock:
+            self.lock.acquire()
+            try:
                 if self._adaptive is not None:
                     self._adapt(self._adaptive, attempt)
                 run.settle(attempt)
                 following = self._next(lane) if lane is not None else None
-                if lane is not None and following is None:
-                    self._woken.discard(lane)
-                wake = self._lanes_to_wake() if len(self._woken) < len(self.lanes) or self.holders.waiting else ()
+                if following is None and lane is not None:
+                    self._asleep.add(lane)
+                wake = self._lanes_to_wake() if self._asleep or self.holders.waiting else ()
+            finally:
+                self.lock.release()
         except BaseException as error:  # a bug here: a thread would die of it, and everybody wait for ever
             self._broke(error)
             return None
@@ -221,7 +225,7 @@ class Engine:
                 run.settle(attempt)
             following = self._next(lane) if lane is not None else None
             if lane is not None and following is None:
-                self._woken.discard(lane)
+                self._asleep.add(lane)
             wake = self._lanes_to_wake()
         if is_handed_over:
             journal.end(attempt, outcome)
@@ -258,7 +262,7 @@ class Engine:
         with self.lock:
             has_work = self._has_work(lane)
             if has_work:
-                self._woken.add(lane)
+                self._asleep.discard(lane)
         if has_work:
             self.lanes[lane].wake()
 
@@ -320,10 +324,10 @@ class Engine:
         """Return the lanes that could start something, and are not about to look for it anyway."""
         if self.holders.waiting:
             self.holders.look()
-        if len(self._woken) == len(self.lanes) or not (self.admission.is_asked or any(self.prepared.values())):
+        if not (self._asleep and (self.admission.is_asked or any(self.prepared.values()))):
             return ()
-        found = [lane for lane in self.lanes if lane not in self._woken and self._has_work(lane)]
-        self._woken.update(found)
+        found = [lane for lane in self.lanes if lane in self._asleep and self._has_work(lane)]
+        self._asleep.difference_update(found)
         return found
 
     def _wake(self, lanes: Sequence[int]) -> None:

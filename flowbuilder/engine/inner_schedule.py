@@ -37,12 +37,13 @@ class InnerSchedule(Schedule):
         self.over: list[int] = []
         self.left = 1  # the call as a whole, whose end is not decided here
         self.items = _Units(0)
-        self._lines.append(share.line(lane, needs))
+        self._line = share.line(lane, needs)
 
     def begin(self) -> int:
         """Let a new unit wait for a slot and for what it needs, and return its number."""
         unit = len(self._state)
         self._state.append(PENDING)
+        self._lines.append(self._line)
         self.open += 1
         self._make_ready(unit)
         return unit

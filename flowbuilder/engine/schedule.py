@@ -28,9 +28,8 @@ End = tuple[int, int, int]  # a unit, its state, and the unit that caused it
 class Schedule:
     """Decides what may start; every limit is kept here and nowhere else.
 
-    ``left`` is how many steps have not ended, ``live`` how many units run that are not over, ``running`` how
-    many slots are held, ``items`` has the items of mapped steps, ``completed`` what can be undone, and ``news``
-    what the schedule decided by itself.
+    ``left`` is how many steps have not ended, ``live`` how many units run that are not over, ``items`` has the
+    items of mapped steps, ``completed`` what can be undone, and ``news`` what the schedule decided by itself.
 
     Args:
         wiring: the steps, each after its upstream.
@@ -59,7 +58,6 @@ class Schedule:
         self.failures = 0
         self.share = share
         self._slots = share.slots
-        self.running = 0
         self.live = 0
         self.left = count
         self.items = Items(count)
@@ -68,6 +66,7 @@ class Schedule:
         self._waiting_retries = 0
         self._state = [PENDING] * count
         self._edges = edges
+        self._starts = edges.starts
         self._waits_for = list(edges.waits)
         self._needs = wiring.needs
         self._lines = _lines(wiring, share)
@@ -127,7 +126,7 @@ class Schedule:
 
     def lane(self, unit: int) -> int:
         """Return the lane a unit runs in."""
-        return self._lines[self.step(unit)].lane
+        return self._lines[unit].lane
 
     def needs(self, unit: int) -> Needs:
         """Return what a unit needs beside its slot."""
@@ -138,7 +137,6 @@ class Schedule:
     def start(self, unit: int) -> int:
         """Say that a ready unit was given its slot and starts, and return its step."""
         self._state[unit] = RUNNING
-        self.running += 1
         self.live += 1
         if self._tried:
             self._tried.discard(unit)
@@ -153,7 +151,9 @@ class Schedule:
             self._end(unit, SUCCESS, unit)
             return
         self._state[unit] = SUCCESS
-        self._feed_below(unit)
+        first, last = self._starts[unit], self._starts[unit + 1]
+        if first != last:
+            self._feed(unit, self._edges.below[first:last])
         self.left -= 1
         if self._barriers is not None:
             self._end_in_batch(unit, self._barriers)
@@ -202,8 +202,7 @@ class Schedule:
 
     def lend(self, unit: int) -> None:
         """Count one slot more than the limits for a unit whose own is still held by its overdue body."""
-        self.running += 1
-        self._slots.hold(self._lines[self.step(unit)])
+        self._slots.hold(self._lines[unit])
 
     def free(self, unit: int) -> None:
         """Say that the body of a running unit has ended: it holds nothing more, though its end is not said yet."""
@@ -212,8 +211,7 @@ class Schedule:
 
     def release(self, unit: int) -> None:
         """Give back the slot that a unit kept with ``held``."""
-        self.running -= 1
-        self._slots.release(self._lines[self.step(unit)])
+        self._slots.release(self._lines[unit])
 
     def expand(self, unit: int, count: int, kept: Collection[int] = ()) -> range:
         """Say that a running mapped step has ``count`` items, and return their units.
@@ -226,6 +224,7 @@ class Schedule:
         units = self.items.add(unit, count, len(kept))
         maps = self._edges.maps.get(unit, ())
         self._state += [PENDING] * count
+        self._lines += [self._lines[unit]] * count
         self._waits_for += [len(maps)] * count
         for index in kept:
             self._state[units[index]] = SUCCESS
@@ -282,8 +281,7 @@ class Schedule:
         if self._freed and unit in self._freed:
             self._freed.discard(unit)
         elif not held:
-            self.running -= 1
-            self._slots.release(self._lines[unit if unit < self._count else self.items.parent(unit)])
+            self._slots.release(self._lines[unit])
 
     def _make_ready(self, unit: int) -> None:
         if self.stopped:
@@ -296,7 +294,7 @@ class Schedule:
             self._waiting_retries += 1
             return
         self._state[unit] = READY
-        self._slots.enqueue(self.share, unit, step, self._lines[step])
+        self._slots.enqueue(self.share, unit, step, self._lines[unit])
 
     def _place_item(self, item: int, sources: Iterable[int]) -> None:
         for source in sources:
@@ -331,8 +329,7 @@ class Schedule:
     def _below(self, unit: int) -> Sequence[int]:
         """Return the units that wait for a unit, each as ``number << 2 | edge``."""
         if unit < self._count:
-            starts = self._edges.starts
-            return self._edges.below[starts[unit] : starts[unit + 1]]
+            return self._edges.below[self._starts[unit] : self._starts[unit + 1]]
         return self.items.waiting(unit)
 
     def _end(self, unit: int, state: int, cause: int) -> None:
@@ -346,7 +343,7 @@ class Schedule:
                 self._cause[unit] = cause
                 self.news.append(News("skip", unit, cause))
             if state == SUCCESS:
-                self._feed_below(unit)
+                self._feed(unit, self._below(unit))
             else:
                 self._tell_below(unit, state, cause, ends)
             if unit >= self._count:
@@ -356,15 +353,15 @@ class Schedule:
             if self._barriers is not None:
                 self._end_in_batch(unit, self._barriers)
 
-    def _feed_below(self, unit: int) -> None:
+    def _feed(self, unit: int, below_it: Sequence[int]) -> None:
         """Tell the units that wait for one that it succeeded."""
-        states, waits_for = self._state, self._waits_for
-        for coded in self._below(unit):
-            below = coded >> 2
-            if states[below] != PENDING or (coded & 3 == ITEMS and unit in self.items):
+        waits_for = self._waits_for
+        for coded in below_it:
+            if coded & 3 == ITEMS and unit in self.items:
                 continue
-            waits_for[below] -= 1
-            if not waits_for[below]:
+            below = coded >> 2
+            left = waits_for[below] = waits_for[below] - 1
+            if not left and self._state[below] == PENDING:
                 self._decide(below)
 
     def _tell_below(self, unit: int, state: int, cause: int, ends: list[End]) -> None:

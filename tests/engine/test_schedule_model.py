@@ -218,7 +218,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         if not hasattr(self, "schedule"):
             return
         in_use = len(self.running) + len(self.held)
-        assert self.schedule.running == in_use
+        assert self.admission.held == in_use
         assert self.limit is None or in_use <= self.limit
         for lane, limit in enumerate(self.limits):
             holders = [*self.running.values(), *self.held.values()]
@@ -267,7 +267,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             return
         finish(self)
         assert self.schedule.ended
-        assert self.schedule.running == 0
+        assert self.admission.held == 0
         assert all(self.schedule.state(unit) in ENDED for unit in self.units())
         skips = [one.unit for one in self.schedule.news if one.kind == "skip"]
         assert len(skips) == len(set(skips))
