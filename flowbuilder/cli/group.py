@@ -27,7 +27,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, after plugins have added theirs; ``run`` and ``resume`` have the options of plugins."""
         setup = ctx.ensure_object(Setup)
-        setup.extend(self)
+        # Built-in plugins add no commands: without others, what only reads the history loads none of them.
+        if setup.has_plugins or cmd_name not in COMMANDS:
+            setup.extend(self)
         if cmd_name not in COMMANDS:
             return self.commands.get(cmd_name)
         if cmd_name == "run":

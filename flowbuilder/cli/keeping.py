@@ -62,7 +62,8 @@ def kept(context: click.Context, *, is_read: bool = False) -> Iterator[Store]:
         raise NothingToDoError(
             "no run was kept yet", where=shown(place, 500), hint="flowbuilder run keeps its history there"
         )
-    host = context.ensure_object(Setup).host
+    # Only a plugin knows what a URL is.
+    host = context.ensure_object(Setup).host if "://" in place else None
     try:
         store, _ = open_store(place, host, context.params.get("durability") or "full")
     except StoreError as error:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
-
-import pluggy
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowbuilder.errors import DefinitionError, StoreError, shown_value
 from flowbuilder.store.contract import Store
 
+if TYPE_CHECKING:
+    import pluggy
+
 Durability = Literal["full", "normal"]
 
 
-def open_store(given: Any, host: pluggy.PluginManager, durability: Durability = "full") -> tuple[Store, bool]:
+def open_store(given: Any, host: pluggy.PluginManager | None, durability: Durability = "full") -> tuple[Store, bool]:
     """Return a store, and whether it was opened here and is to be closed.
 
     ``given`` is a ``Store``, the path of a file, or a URL that a plugin knows.
@@ -23,7 +24,7 @@ def open_store(given: Any, host: pluggy.PluginManager, durability: Durability = 
         DefinitionError: when it is none of these.
     """
     if isinstance(given, str) and "://" in given:
-        found = host.hook.flowbuilder_store(url=given)
+        found = host.hook.flowbuilder_store(url=given) if host is not None else None
         if found is None:
             raise StoreError(
                 "no plugin keeps runs there", got=shown_value(given), hint="load it with -p, or give a file"
