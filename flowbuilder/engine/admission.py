@@ -265,7 +265,9 @@ class Admission:
         self._order += 1
         if self._has_turns:
             self._aging.came(entry, line)
-        if line.add(entry) and not line.is_plain:
+        if line.is_plain:
+            line.add(entry)
+        elif line.add(entry):
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.
             line.parked_at = None
             self._lanes[line.lane].list(line)

@@ -126,19 +126,26 @@ class Line:
 
     def add(self, entry: Entry) -> bool:
         """Add a waiting unit, and return whether it is the best now."""
-        if not self._sorted or self._sorted[-1] < entry:
-            self._sorted.append(entry)
-            return len(self._sorted) == 1 and (not self._others or entry < self._others[0])
+        waiting = self._sorted
+        if not waiting:
+            waiting.append(entry)
+            return not self._others or entry < self._others[0]
+        if waiting[-1] < entry:
+            waiting.append(entry)
+            return False
         heappush(self._others, entry)
         return self._others[0] is entry and entry < self._sorted[0]
 
     def head(self) -> Entry | None:
         """Return the best unit whose run has not stopped; None where there is none."""
-        if self._sorted and not self._others:
-            first = self._sorted[0]
-            if not (first[2].is_closed or self._gone):
-                # Nearly always; what follows is for all else.
-                return first
+        if not (self._others or self._gone):
+            # As nearly always.
+            while self._sorted:
+                first = self._sorted[0]
+                if not first[2].is_closed:
+                    return first
+                self._sorted.popleft()
+            return None
         while self._sorted and (self._sorted[0][2].is_closed or self._sorted[0][1] in self._gone):
             self._gone.discard(self._sorted.popleft()[1])
         while self._others and (self._others[0][2].is_closed or self._others[0][1] in self._gone):

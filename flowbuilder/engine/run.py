@@ -41,6 +41,8 @@ class Run:
         self.stop_clock = self._ending.stop_clock
         self.hand_over = self._ending.hand_over
         self._steps = state.steps
+        self._current = state.current
+        self._tries = state.tries
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
         has_limit, goes_on = state.info.config.step_timeout is not None, state.info.kept is not None
@@ -77,16 +79,15 @@ class Run:
 
     def start(self, unit: int, lane: int) -> Attempt:
         """Start a unit that was given its slot."""
-        state, step = self.state, self.schedule.start(unit)
-        tries = state.tries.get(unit, 0) if state.tries else 0
-        attempt = Attempt(self, unit, self._steps[step], tries + 1)
-        state.current[unit] = attempt
+        step, tries = self.schedule.start(unit), self._tries
+        attempt = Attempt(self, unit, self._steps[step], tries.get(unit, 0) + 1 if tries else 1)
+        self._current[unit] = attempt
         if step in self._special:
             self._equip(attempt, step, lane)
             return attempt
-        attempt.is_plain = not (tries or self.wrappers)
+        attempt.is_plain = attempt.number == 1 and not self.wrappers
         if self._hears_start:
-            state.relay.tell_of("step_start", attempt.fact)
+            self.state.relay.tell_of("step_start", attempt.fact)
         return attempt
 
     def _equip(self, attempt: Attempt, step: int, lane: int) -> None:
