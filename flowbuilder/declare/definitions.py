@@ -60,6 +60,18 @@ class StepDefinition(Definition):
     idempotent: bool = True
     tags: tuple[str, ...] = ()
 
+    @property
+    def has_more_than_parameters(self) -> bool:
+        """Whether it waits for more than its parameters name, or has functions beside its body: few steps do."""
+        return bool(
+            self.each
+            or self.after
+            or self.when is not None
+            or self.until is not None
+            or self.undo is not None
+            or self.on_error != "fail"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProviderDefinition(Definition):

@@ -9,6 +9,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from flowbuilder.declare.signature import annotations_of, unwrapped, wants_result
@@ -63,20 +64,23 @@ NO_NOTES = Notes({}, frozenset())
 
 
 class Annotations:
-    """The annotations of functions, each function's read once."""
+    """The annotations of functions, each function's read once; ``are_any`` says whether one had some."""
 
     def __init__(self) -> None:
+        self.are_any = False
         self._known: dict[int, tuple[object, Notes]] = {}
 
     def notes(self, fn: Callable[..., Any] | None) -> Notes:
         """Return the annotations of a function, or of the one inside a partial."""
-        plain = unwrapped(fn) if fn is not None else None
-        if not getattr(plain, "__annotations__", None) and not hasattr(plain, "__wrapped__"):
-            return NO_NOTES
+        plain = fn.func if type(fn) is partial else fn
         known = self._known.get(id(plain))
         if known is None:
             # The function is kept, for as long as its id stands for it.
-            known = self._known[id(plain)] = (plain, _read(plain))
+            notes = _read(unwrapped(plain)) if plain is not None else NO_NOTES
+            if notes is NO_NOTES and plain is fn:
+                return notes  # as quickly read again
+            known = self._known[id(plain)] = plain, notes
+            self.are_any = self.are_any or bool(notes.of)
         return known[1]
 
     def of(self, fn: Callable[..., Any] | None, name: str) -> Any:
@@ -85,6 +89,8 @@ class Annotations:
 
 
 def _read(fn: Any) -> Notes:
+    if not getattr(fn, "__annotations__", None) and not hasattr(fn, "__wrapped__"):
+        return NO_NOTES
     notes = {name: type(None) if note is None else note for name, note in annotations_of(fn).items()}
     return Notes(notes, frozenset(name for name, note in notes.items() if wants_result(note)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowbuilder.declare.definitions import (
     NOTHING,
@@ -26,20 +26,23 @@ from flowbuilder.plan.pieces import Binding, Kind
 from flowbuilder.plan.scope import Scope
 from flowbuilder.results import Status, StepResult
 
+STEP = Kind.STEP  # a member of an enumeration is slow to find
+new = tuple.__new__  # as a NamedTuple is made, but for the call in between
 # What a workflow declares for its run as a whole; inside another one there is no such run.
 RUN_WORDS = ("resources", "timeout", "config")
 
 
-class Offer(NamedTuple):
-    """What a definition is to all who request it in one home: what they get, and who is waited for.
+class Asked:
+    """What was asked for in one home by requesters of one kind: each found out once.
 
-    ``value`` is that of an overridden one, for which nobody waits.
+    Most is asked for by name, and what a ``FlowBuilder`` brought along comes before all else: ``own`` has that.
     """
 
-    kind: Kind
-    source: str
-    member: Member | None = None
-    value: Any = None
+    __slots__ = ("others", "own")
+
+    def __init__(self) -> None:
+        self.own: dict[str, Member] = {}
+        self.others: dict[Definition, Member] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,22 +56,25 @@ class Known:
     homes: Homes
     annotations: Annotations
     warnings: list[str]
-    offers: defaultdict[tuple[Home, bool | None], dict[Definition, Offer]]
+    # What a step may request a provider may not, and one for a whole run less than one for a step.
+    asked: defaultdict[tuple[Home, bool | None], Asked]
 
 
 class Binder:
     """Binds the parameters of one definition in its home; ``needed`` has those it waits for, by name."""
 
-    __slots__ = ("_known", "_member", "_offers", "_requester", "has_providers", "needed")
+    __slots__ = ("_asked", "_known", "_member", "_requester", "asks_values_only", "has_providers", "needed")
 
     def __init__(self, known: Known, member: Member) -> None:
+        requester = member.definition
+        lives = requester.is_per_step if isinstance(requester, ProviderDefinition) else None
         self._known = known
         self._member = member
-        self._requester = member.definition
-        # What a step may request a provider may not, and one for a whole run less than one for a step.
-        self._offers = known.offers[member.home, getattr(member.definition, "is_per_step", None)]
+        self._requester = requester
+        self._asked = known.asked[member.home, lives]
         self.needed: dict[str, Member] = {}
         self.has_providers = False
+        self.asks_values_only = True
 
     def bind(
         self, parameters: Iterable[Parameter], fn: Callable[..., Any] | None, beside: Mapping[str, Kind] = NOTHING
@@ -78,41 +84,59 @@ class Binder:
         Raises:
             PlanError: when what has the name of one cannot be requested.
         """
-        requester, own = self._requester, self._member.home.workflow.own
+        requester, own, needed = self._requester, self._asked.own, self.needed
         needs = requester.needs if isinstance(requester, StepDefinition) else NOTHING
         results = self._known.annotations.notes(fn).results
         made = []
         for name, has_default in parameters:
-            if name in beside:
-                made.append(Binding(name, beside[name], has_default=has_default))
-                continue
             wired = needs.get(name, name)
-            # What a FlowBuilder brought along comes before all else.
-            found = own.get(wired) if type(wired) is str else None
-            if found is None:
-                found = self._looked_up(name, needs)
-            if found is None:
-                made.append(self._input(name, fn, has_default=has_default))
+            found = None if beside or type(wired) is not str else own.get(wired)
+            if found is None or found.kind is not STEP:
+                made.append(self._bind_one(Parameter(name, has_default), fn, beside, needs, name in results))
                 continue
-            if has_default and name not in needs:
-                self._warn_of_outer(name, found)
-            made.append(self._bound(name, found, has_default, name in results))
+            wants_result = name in results
+            if has_default or wants_result:
+                self._note_default(name, has_default and name not in needs)
+            source = found.name
+            needed[source] = found
+            made.append(new(Binding, (name, STEP, source, has_default, wants_result, None)))
         return tuple(made)
 
-    def _looked_up(self, name: str, needs: Mapping[str, Any]) -> Definition | None:
+    def _bind_one(
+        self,
+        parameter: Parameter,
+        fn: Callable[..., Any] | None,
+        beside: Mapping[str, Kind],
+        needs: Mapping[str, Any],
+        wants_result: bool,
+    ) -> Binding:
+        """Bind what comes from anywhere."""
+        name, has_default = parameter
+        if name in beside:
+            return Binding(name, beside[name], has_default=has_default)
         scope = self._known.scope
-        return scope.step(needs[name], self._member) if name in needs else scope.find(name, self._member)
+        found = scope.step(needs[name], self._member) if name in needs else scope.find(name, self._member)
+        if found is None:
+            return self._input(name, fn, has_default=has_default)
+        if has_default or wants_result:
+            self._note_default(name, has_default and name not in needs)
+        return self._bound(name, self._requested(found), has_default, wants_result)
 
-    def _bound(self, name: str, found: Definition, has_default: bool, wants_result: bool) -> Binding:
-        kind, source, member, value = self._offers.get(found) or self._offer(found)
-        if member is None:
-            settled = StepResult(source, Status.SUCCESS, value) if wants_result else value
-            return Binding(name, kind, source, value=settled)
-        self.needed[source] = member
-        if kind is Kind.STEP:
-            return Binding(name, kind, source, has_default, wants_result)
+    def _note_default(self, name: str, may_be_outer: bool) -> None:
+        """Note that a parameter takes more than a value: the result, or its default in the place of a skipped step."""
+        self.asks_values_only = False
+        if may_be_outer:
+            self._warn_of_outer(name)
+
+    def _bound(self, name: str, found: Member, has_default: bool, wants_result: bool) -> Binding:
+        if found.kind is Kind.VALUE:
+            settled = StepResult(found.name, Status.SUCCESS, found.value) if wants_result else found.value
+            return Binding(name, Kind.VALUE, found.name, value=settled)
+        self.needed[found.name] = found
+        if found.kind is STEP:
+            return Binding(name, STEP, found.name, has_default, wants_result)
         self.has_providers = True
-        return Binding(name, kind, source)
+        return Binding(name, Kind.PROVIDER, found.name)
 
     def _input(self, name: str, fn: Callable[..., Any] | None, *, has_default: bool) -> Binding:
         if name == "ctx":
@@ -120,8 +144,10 @@ class Binder:
         given_as = self._known.inputs.request(name, Request(self._member, fn, name, has_default))
         return Binding(name, Kind.INPUT, given_as, has_default)
 
-    def _warn_of_outer(self, name: str, found: Definition) -> None:
-        if self._known.scope.is_outer(name, self._member):
+    def _warn_of_outer(self, name: str) -> None:
+        scope = self._known.scope
+        found = scope.find(name, self._member)
+        if found is not None and scope.is_outer(name, self._member):
             self._known.warnings.append(
                 f"{shown(self._member.label)}: the parameter {name!r} has a default, but is filled by"
                 f" {shown_value(found.name)} of {found.where}"
@@ -146,7 +172,8 @@ class Binder:
                 where=requester.where,
                 allowed="a step, an input, or a list",
             )
-        return self._bound(parameter, found, False, parameter in known.annotations.notes(requester.fn).results)
+        wants_result = parameter in known.annotations.notes(requester.fn).results
+        return self._bound(parameter, self._requested(found), False, wants_result)
 
     def bind_function(
         self, fn: Callable[..., Any] | None, own: Iterable[Binding], beside: Mapping[str, Kind] = NOTHING
@@ -171,37 +198,52 @@ class Binder:
             PlanError: for what is no step.
         """
         found: dict[str, None] = {}
+        step = self._known.scope.step
         for thing in things:
-            one = self._known.scope.step(thing, self._member)
-            kind, name, member, _ = self._offers.get(one) or self._offer(one)
-            if kind is Kind.PROVIDER:
+            one = step(thing, self._member)
+            member = self._requested(one)
+            if member.kind is Kind.PROVIDER:
                 raise PlanError(
                     f"{shown_value(self._member.label)} is ordered after the provider {shown_value(one.name)}",
                     where=self._requester.where,
                     allowed="steps",
                     hint="a provider is there before whoever requests it",
                 )
-            if member is not None:
-                self.needed[name] = member
-                found[name] = None
+            if member.kind is STEP:
+                self.needed[member.name] = member
+                found[member.name] = None
         return list(found)
 
-    def _offer(self, found: Definition) -> Offer:
-        """Return what a definition is to all like this one in this home; it is found out once.
+    def _requested(self, found: Definition) -> Member:
+        """Return what a definition is to all who request it as this one does.
 
         Raises:
             PlanError: when it may not be requested.
         """
+        own, others = self._asked.own, self._asked.others
+        member = own.get(found.name)
+        if member is not None and member.definition is found:
+            return member
+        member = others.get(found)
+        if member is None:
+            member = self._met(found)
+            if self._member.home.workflow.own.get(found.name) is found:
+                own[found.name] = member
+            else:
+                others[found] = member
+        return member
+
+    def _met(self, found: Definition) -> Member:
         known, home = self._known, self._member.home
-        if known.overrides.has(found, home):
-            made = Offer(Kind.VALUE, found.name, value=known.overrides.value(found, home))
-        else:
-            self._refuse(found)
-            member = known.homes.member(home, found)
-            kind = Kind.PROVIDER if isinstance(found, ProviderDefinition) else Kind.STEP
-            made = Offer(kind, known.names.of(member), member)
-        self._offers[found] = made
-        return made
+        if known.overrides and known.overrides.has(found, home):
+            return Member(home, found, found.name, Kind.VALUE, known.overrides.value(found, home))
+        if isinstance(found, StepDefinition) and not isinstance(self._requester, ProviderDefinition):
+            # All who may request a step in its home do it alike, so this is the only time that it is met.
+            return Member(home, found, known.names.new(found, home.prefix))
+        self._refuse(found)
+        member = known.homes.member(home, found)
+        kind = Kind.PROVIDER if isinstance(found, ProviderDefinition) else STEP
+        return member._replace(name=known.names.of(member), kind=kind)
 
     def _refuse(self, found: Definition) -> None:
         """Refuse what may not be requested."""

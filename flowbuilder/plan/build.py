@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,7 @@ from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDefinition, WorkflowDefinition
 from flowbuilder.errors import CycleError, PlanError, shown, shown_value
 from flowbuilder.plan.annotations import Annotations
-from flowbuilder.plan.bind import Binder, Known
+from flowbuilder.plan.bind import Asked, Binder, Known
 from flowbuilder.plan.check import Checks
 from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.gathering import gathering
@@ -29,6 +30,8 @@ from flowbuilder.plan.spelling import Spelling
 
 Bindings = tuple[Binding, ...]
 BUILT_IN_EXECUTORS = frozenset({"thread", "process", "inline", "loop"})
+# Where any step can run that has nothing beside its parameters; to a process it must be sent.
+UNCHECKED = BUILT_IN_EXECUTORS - {"process"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ def make_plan(
         homes=Homes(workflow, names),
         annotations=annotations,
         warnings=[],
-        offers=defaultdict(dict),
+        asked=defaultdict(Asked),
     )
     return _Builder(workflow, known, given).plan()
 
@@ -100,9 +103,9 @@ class _Builder:
 
     def plan(self) -> Plan:
         known = self._known
-        for name, root in self._roots():
-            if name not in self._planned:
-                self._visit(name, root)
+        for root in self._roots():
+            if root.name not in self._planned:
+                self._visit(root)
         known.overrides.refuse_unused(known.names, known.inputs)
         if not self._steps:
             raise PlanError(
@@ -114,47 +117,52 @@ class _Builder:
         if not self._options.lenient:
             known.inputs.refuse_missing(inputs, known.scope.names)
         known.warnings.extend(known.inputs.misspelt(inputs, Spelling(known.scope.names), self._used))
-        self._checks.steps(self._steps, inputs)
+        self._checks.steps(self._steps, self._planned, inputs)
         return Plan(
             workflow=self._workflow,
             steps=tuple(self._steps),
             inputs=MappingProxyType(inputs),
             providers=MappingProxyType(self._providers),
             warnings=tuple(dict.fromkeys(known.warnings)),
-            inner=InnerSteps(known, inputs, self._providers, self._checks, self._executor),
+            inner=InnerSteps(
+                known, inputs, self._providers, self._checks, partial(_executor_of, options=self._options)
+            ),
         )
 
     def _used(self, member: Member) -> list[str]:
         """Return the names of the definitions whose values a member has."""
-        planned = self._planned[self._known.names.of(member)]
+        planned = self._planned[member.name]
         each = planned.each if isinstance(planned, PlannedStep) else ()
         return [one.source.removeprefix(member.home.prefix) for one in (*planned.bindings, *each)]
 
-    def _roots(self) -> Iterator[tuple[str, Member]]:
+    def _roots(self) -> Iterator[Member]:
         body = self._known.homes.root.body
         binder = Binder(self._known, body)
         binder.order(self._workflow.steps)
-        yield from binder.needed.items()
+        yield from binder.needed.values()
         if self._workflow.fn is not None:
-            yield self._known.names.of(body), body
+            yield body._replace(name=self._known.names.of(body))
 
     # Visiting: depth first without recursion, so that a chain may have any length.
 
-    def _visit(self, name: str, root: Member) -> None:
-        path = {name: root}
-        trail = [self._plan_one(name, root)]
+    def _visit(self, root: Member) -> None:
+        planned, waiting = self._plan_one(root)
+        if not waiting:  # where steps are written in order there is nothing to walk down to
+            self._finish(root, planned)
+            return
+        path, trail = {root.name: root}, [(planned, waiting)]
         while trail:
             planned, waiting = trail[-1]
             if not waiting:
                 trail.pop()
                 self._finish(path.popitem()[1], planned)
                 continue
-            name, below = waiting.pop()
-            if name in path:
-                raise _circle([*path.values()][[*path].index(name) :])
-            if name not in self._planned:
-                path[name] = below
-                trail.append(self._plan_one(name, below))
+            below = waiting.pop()
+            if below.name in path:
+                raise _circle([*path.values()][[*path].index(below.name) :])
+            if below.name not in self._planned:
+                path[below.name] = below
+                trail.append(self._plan_one(below))
 
     def _finish(self, member: Member, planned: PlannedStep | PlannedProvider) -> None:
         self._planned[planned.name] = planned
@@ -167,27 +175,29 @@ class _Builder:
             waiting = home.outer if member.is_body else home
             self._waited_for.setdefault(waiting, set()).update(planned.upstream)
             if member.definition.fn is None:
-                planned = gathering(planned, home, self._waited_for.get(home, set()))
+                self._planned[planned.name] = planned = gathering(planned, home, self._waited_for.get(home, set()))
         self._steps.append(planned)
 
     # Planning one definition.
 
-    def _plan_one(self, name: str, member: Member) -> tuple[PlannedStep | PlannedProvider, list[tuple[str, Member]]]:
+    def _plan_one(self, member: Member) -> tuple[PlannedStep | PlannedProvider, list[Member]]:
         """Plan one member; return it with those it waits for that are not done, the first one last."""
         binder, definition = Binder(self._known, member), member.definition
-        if self._checks.is_passed_by(definition):
+        if not definition.scope and self._checks.is_passed_by(definition):
             self._known.warnings.append(
                 f"{shown(member.label)}: a decorator stands above FlowBuilder's own and is passed by; put it below"
                 f" ({definition.where})"
             )
         if isinstance(definition, StepDefinition):
-            planned: PlannedStep | PlannedProvider = self._step(definition, binder, name)
+            planned: PlannedStep | PlannedProvider = self._step(definition, binder, member.name)
         elif isinstance(definition, ProviderDefinition):
-            planned = self._provider(definition, binder, name)
+            planned = self._provider(definition, binder, member.name)
         else:
             assert isinstance(definition, WorkflowDefinition)
-            planned = self._body(definition, binder, name)
-        return planned, [one for one in reversed(binder.needed.items()) if one[0] not in self._planned]
+            planned = self._body(definition, binder, member.name)
+        if binder.needed.keys() <= self._planned.keys():
+            return planned, []
+        return planned, [one for name, one in reversed(binder.needed.items()) if name not in self._planned]
 
     def _provider(self, definition: ProviderDefinition, binder: Binder, name: str) -> PlannedProvider:
         bindings = binder.bind(definition.parameters, definition.fn)
@@ -195,27 +205,40 @@ class _Builder:
         return PlannedProvider(name=name, definition=definition, bindings=bindings)
 
     def _step(self, definition: StepDefinition, binder: Binder, name: str) -> PlannedStep:
-        each = tuple(binder.bind_each(*one) for one in definition.each.items()) if definition.each else ()
-        bindings = binder.bind(definition.parameters, definition.fn, _given(definition))
-        when, until, on_error, undo = _beside(definition, binder, bindings)
-        after = tuple(binder.order(definition.after)) if definition.after else ()
-        used = (*bindings, *each, *when, *until, *on_error, *undo)
-        planned = PlannedStep(
-            name,
-            definition,
-            bindings,
-            each,
-            when,
-            until,
-            on_error,
-            undo,
-            after,
-            _joined(_sources(Kind.STEP, used), after),
-            _sources(Kind.PROVIDER, used) if binder.has_providers else (),
-            self._executor(definition),
-        )
+        if definition.has_more_than_parameters:
+            planned = self._full_step(definition, binder, name)
+        else:
+            bindings, needed = binder.bind(definition.parameters, definition.fn), tuple(binder.needed)
+            providers = _sources(Kind.PROVIDER, bindings) if binder.has_providers else ()
+            upstream = _sources(Kind.STEP, bindings) if providers else needed
+            executor = _executor_of(definition, self._options)
+            values_only = binder.asks_values_only
+            planned = PlannedStep(name, definition, bindings, upstream, providers, executor, values_only)
+            if executor in UNCHECKED:
+                return planned
         self._checks.step(planned, definition)
         return planned
+
+    def _full_step(self, definition: StepDefinition, binder: Binder, name: str) -> PlannedStep:
+        each = tuple(binder.bind_each(*one) for one in definition.each.items())
+        bindings = binder.bind(definition.parameters, definition.fn, _given(definition))
+        when, until, on_error, undo = _beside(definition, binder, bindings)
+        after = tuple(binder.order(definition.after))
+        used = (*bindings, *each, *when, *until, *on_error, *undo)
+        return PlannedStep(
+            name=name,
+            definition=definition,
+            bindings=bindings,
+            each=each,
+            when=when,
+            until=until,
+            on_error=on_error,
+            undo=undo,
+            after=after,
+            upstream=_joined(_sources(Kind.STEP, used), after),
+            providers=_sources(Kind.PROVIDER, used),
+            executor=_executor_of(definition, self._options),
+        )
 
     def _body(self, definition: WorkflowDefinition, binder: Binder, name: str) -> PlannedStep:
         bindings = binder.bind(definition.parameters, definition.fn)
@@ -232,11 +255,12 @@ class _Builder:
             executor="loop" if definition.is_async else "thread",
         )
 
-    def _executor(self, definition: StepDefinition) -> str:
-        default = self._options.default_executor
-        if default == "inline" and definition.timeout:
-            default = "thread"  # nothing can watch a step on the loop thread
-        return definition.executor or default
+
+def _executor_of(definition: StepDefinition, options: PlanOptions) -> str:
+    default = options.default_executor
+    if default == "inline" and definition.timeout:
+        default = "thread"  # nothing can watch a step on the loop thread
+    return definition.executor or default
 
 
 def _given(definition: StepDefinition) -> Mapping[str, Kind]:

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flowbuilder.declare.definitions import ATTRIBUTE, Definition, ProviderDefinition, StepDefinition
+from flowbuilder.declare.definitions import ATTRIBUTE, NOTHING, Definition, ProviderDefinition, StepDefinition
 from flowbuilder.declare.signature import read_signature, unwrapped
 from flowbuilder.declare.words import refuse_uneven
 from flowbuilder.errors import PlanError, UnknownNameError, shown_value
@@ -62,9 +62,9 @@ class Checks:
                 )
 
     def is_passed_by(self, definition: Definition) -> bool:
-        """Return whether a decorator stands above FlowBuilder's own, so that what it does is never done."""
+        """Return whether a decorator stands above FlowBuilder's own, at module level, and so is never called."""
         fn: Any = definition.fn
-        if definition.scope or not isinstance(fn, types.FunctionType):
+        if not isinstance(fn, types.FunctionType):
             return False
         found = getattr(sys.modules.get(definition.module), fn.__name__, None)
         return found is not fn and getattr(found, ATTRIBUTE, None) is definition and _is_same(found, fn)
@@ -81,11 +81,16 @@ class Checks:
                 hint=f'{hint}, or use executor="thread"',
             )
 
-    def steps(self, steps: Iterable[PlannedStep], inputs: Mapping[str, PlannedInput]) -> None:
-        """Refuse edges whose two annotations plainly contradict each other, and sources of uneven length."""
-        by_name = {step.name: step for step in steps}
+    def steps(
+        self, steps: Iterable[PlannedStep], by_name: Mapping[str, Any], inputs: Mapping[str, PlannedInput]
+    ) -> None:
+        """Refuse edges whose two annotations plainly contradict each other, and sources of uneven length.
+
+        ``by_name`` are the steps, and may have providers among them.
+        """
+        notes = self._annotations
         for step in steps:
-            wanted = self._annotations.notes(step.definition.fn).of
+            wanted = notes.notes(step.definition.fn).of if notes.are_any else NOTHING
             for parameter, kind, source, _, wants_result, _ in step.bindings if wanted else ():
                 if kind is Kind.STEP and not wants_result and parameter in wanted:
                     self._edge(by_name[source], step, parameter, wanted[parameter])

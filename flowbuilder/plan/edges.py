@@ -6,11 +6,11 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import accumulate
+from itertools import accumulate, chain
 
 
 class Edge(IntEnum):
-    """What a step asks of one upstream step."""
+    """What a step asks of one upstream step; where there are many, it is written down as a plain integer."""
 
     VALUE = 0  # success
     SOFT = 1  # success, or skipped by a false `when`: a default takes the value's place, or it only orders
@@ -36,28 +36,45 @@ class Edges:
         return len(self.waits)
 
 
-def edges_of(upstream: Iterable[Sequence[tuple[int, Edge]]]) -> Edges:
-    """Return the edges of steps, of which each says which others it waits for, and what it asks of them."""
-    waits, sources, coded = array("i"), array("i"), array("i")
-    maps: dict[int, list[int]] = {}
-    for number, edges in enumerate(upstream):
-        waits.append(len(edges))
+def edges_of(upstream: Iterable[Sequence[tuple[int, int]]]) -> Edges:
+    """Return the edges of steps, of which each says which others it waits for, all before it, and what it asks."""
+    gathered = EdgeLists()
+    for edges in upstream:
+        gathered.add(edges)
+    return gathered.flat()
+
+
+class EdgeLists:
+    """The edges of steps while they are gathered, one step after another; all are to steps before it."""
+
+    __slots__ = ("_below", "_maps", "_waits")
+
+    def __init__(self) -> None:
+        self._waits: list[int] = []
+        self._below: list[list[int]] = []
+        self._maps: dict[int, list[int]] = {}
+
+    def add(self, edges: Sequence[tuple[int, int]]) -> None:
+        """Add a step by those that it waits for, and what it asks of each."""
+        number = len(self._waits)
+        self._waits.append(len(edges))
+        self._below.append([])
         for source, edge in edges:
-            sources.append(source)
-            coded.append(number << 2 | edge)
-            if edge is Edge.ITEMS:
-                maps.setdefault(number, []).append(source)
-    starts = _starts(len(waits), sources)
-    places, below = list(starts), array("i", coded)
-    for source, code in zip(sources, coded, strict=True):
-        below[places[source]] = code
-        places[source] += 1
-    return Edges(waits=waits, starts=starts, below=below, maps=maps)
+            self._below[source].append(number << 2 | edge)
+            if edge == Edge.ITEMS:
+                self._maps.setdefault(number, []).append(source)
 
+    def add_values(self, sources: Sequence[int]) -> None:
+        """Add a step by those that it waits for, of each of which it asks the value: most do, so this is short."""
+        waits, below = self._waits, self._below
+        code = len(waits) << 2  # | Edge.VALUE, which is 0
+        waits.append(len(sources))
+        below.append([])
+        for source in sources:
+            below[source].append(code)
 
-def _starts(count: int, sources: Iterable[int]) -> array[int]:
-    """Return where those below each step begin."""
-    counts = [0] * (count + 1)
-    for source in sources:
-        counts[source + 1] += 1
-    return array("i", accumulate(counts))
+    def flat(self) -> Edges:
+        """Return all of them."""
+        starts = array("i", accumulate(map(len, self._below), initial=0))
+        below = array("i", chain.from_iterable(self._below))
+        return Edges(waits=array("i", self._waits), starts=starts, below=below, maps=self._maps)

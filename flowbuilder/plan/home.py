@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition
+from flowbuilder.plan.pieces import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,10 +39,17 @@ class Home:
 
 
 class Member(NamedTuple):
-    """A definition in its home. Each home has steps of its own, also where two use one function."""
+    """A definition in its home. Each home has steps of its own, also where two use one function.
+
+    ``name`` is what it is called in the plan, once it has been requested; ``kind`` is what its requesters
+    get: the value of a step or of a provider, or ``value`` in the place of an overridden one.
+    """
 
     home: Home
     definition: Definition
+    name: str = ""
+    kind: Kind = Kind.STEP
+    value: Any = None
 
     @property
     def is_body(self) -> bool:

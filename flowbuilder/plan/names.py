@@ -20,9 +20,9 @@ class Names:
         """Return the name of a member, with its module where another one has it already."""
         known = self._names.get(member)
         if known is None:
-            home = member.home
-            is_named = home.name and member.is_body
-            known = self._names[member] = home.name if is_named else self.new(member.definition, home.prefix)
+            home, definition, *_ = member
+            is_named = home.name and definition is home.workflow
+            known = self._names[member] = home.name if is_named else self.new(definition, home.prefix)
         return known
 
     def new(self, definition: Definition, prefix: str = "") -> str:

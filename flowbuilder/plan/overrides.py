@@ -24,9 +24,12 @@ class Overrides:
         self._values: dict[Key, Any] = {_key(thing): value for thing, value in given.items()}
         self._used: set[Key] = set()
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def has(self, definition: Definition, home: Home) -> bool:
         """Return whether a value takes the place of a definition that is requested in ``home``."""
-        return bool(self._values) and any(key in self._values for key in _keys(definition, home))
+        return any(key in self._values for key in _keys(definition, home))
 
     def value(self, definition: Definition, home: Home) -> Any:
         """Return the value that takes the place of a definition."""

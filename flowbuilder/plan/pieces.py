@@ -45,21 +45,22 @@ class PlannedStep(NamedTuple):
 
     ``each`` has the bindings of the mapped parameters, ``when``, ``until``, ``on_error`` and ``undo`` those of the
     step's own functions. ``upstream`` names every step that ends before this one
-    starts, ``after`` those among them that only order.
+    starts, ``after`` those among them that only order; with ``values_only`` it asks for the value of each, once.
     """
 
     name: str
     definition: StepDefinition | WorkflowDefinition
     bindings: tuple[Binding, ...] = ()
+    upstream: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    executor: str = "thread"
+    values_only: bool = False
+    after: tuple[str, ...] = ()
     each: tuple[Binding, ...] = ()
     when: tuple[Binding, ...] = ()
     until: tuple[Binding, ...] = ()
     on_error: tuple[Binding, ...] = ()
     undo: tuple[Binding, ...] = ()
-    after: tuple[str, ...] = ()
-    upstream: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    executor: str = "thread"
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -69,8 +69,8 @@ class Plan:
     def resources(self) -> Mapping[str, int]:
         """The largest amount of each resource that the workflow, or one of its steps, holds at once."""
         found: dict[str, int] = {}
-        for needs in (self.workflow.resources, *(getattr(step.definition, "resources", {}) for step in self.steps)):
-            for name, amount in needs.items():
+        for one in (self.workflow, *(step.definition for step in self.steps if step.definition.resources)):
+            for name, amount in one.resources.items():
                 found[name] = max(found.get(name, 0), amount)
         return found
 

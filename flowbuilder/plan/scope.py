@@ -47,7 +47,7 @@ class Scope:
         Raises:
             PlanError: when it stands for two that were imported under different names.
         """
-        home, definition = requester
+        home, definition = requester.home, requester.definition
         # All that is written in one place sees the same, so each name is looked for there once.
         seen = self._seen.setdefault((home, definition.module, definition.scope), {})
         if name not in seen:
@@ -68,11 +68,13 @@ class Scope:
         if isinstance(thing, str):
             return self.find(thing, requester)
         found = definition_of(thing)
-        if found is None or found.fn is None:
-            return found
+        if found is None:
+            return None
         # A ``FlowBuilder`` may have given it other words.
         own = requester.home.workflow.own.get(found.name)
-        return own if own is not None and own.fn is found.fn else found
+        if own is None or own is found:
+            return found
+        return own if found.fn is not None and own.fn is found.fn else found
 
     def step(self, thing: Any, requester: Member) -> Definition:
         """Return the definition that a function, definition or name stands for.
@@ -101,7 +103,7 @@ class Scope:
         return chain(self._near(requester), self._far(requester))
 
     def _near(self, requester: Member) -> Iterator[Layer]:
-        home, definition = requester
+        home, definition = requester.home, requester.definition
         yield home.workflow.own
         yield self._added
         if definition.scope:

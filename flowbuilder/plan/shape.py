@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 
 from flowbuilder.declare.definitions import StepDefinition
+from flowbuilder.declare.retry import NO_RETRY
 from flowbuilder.errors import StepTimeoutError
-from flowbuilder.plan.edges import Edge, Edges, edges_of
+from flowbuilder.plan.edges import Edge, EdgeLists, Edges
 from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.pieces import Kind, PlannedStep
 
-VALUE, SOFT, ANY = Edge.VALUE, Edge.SOFT, Edge.ANY
+# Members of an enumeration are slow to find and to reckon with, and of edges there are many.
+VALUE, SOFT, ANY, ITEMS = int(Edge.VALUE), int(Edge.SOFT), int(Edge.ANY), int(Edge.ITEMS)
+STEP = Kind.STEP
 TIMEOUT_KINDS = frozenset(StepTimeoutError.__mro__)
 
 
@@ -44,7 +48,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     """Return the shape of the steps of a plan."""
     index = {step.name: number for number, step in enumerate(steps)}
     mapped = {step.name for step in steps if step.each}
-    own = [(number, one.definition) for number, one in enumerate(steps) if isinstance(one.definition, StepDefinition)]
+    own = list(_worded(steps))
     timeouts: dict[int, float | None] = {number: one.timeout for number, one in own if one.timeout is not None}
     # Nothing could end a body on the loop's own thread.
     timeouts.update((number, None) for number, step in enumerate(steps) if step.executor == "inline")
@@ -53,7 +57,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     cached = {number for number, one in own if one.cache is not None}
     return Shape(
         index=index,
-        edges=edges_of(_upstream(step, mapped, index) if step.upstream else () for step in steps),
+        edges=_edges(steps, mapped, index),
         timeouts=timeouts,
         conditional=conditional,
         repeated=repeated,
@@ -70,19 +74,41 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     )
 
 
-def _upstream(step: PlannedStep, mapped: Set[str], index: Mapping[str, int]) -> list[tuple[int, Edge]]:
+def _worded(steps: Iterable[PlannedStep]) -> Iterator[tuple[int, StepDefinition]]:
+    """Yield the steps with words that a run looks for, by number: few among many, so each is looked at once."""
+    for number, step in enumerate(steps):
+        one = step.definition
+        if isinstance(one, StepDefinition) and (
+            one.timeout is not None
+            or one.when is not None
+            or one.until is not None
+            or one.cache is not None
+            or one.undo is not None
+            or one.retries is not NO_RETRY
+        ):
+            yield number, one
+
+
+def _edges(steps: Iterable[PlannedStep], mapped: Set[str], index: Mapping[str, int]) -> Edges:
+    gathered = EdgeLists()
+    for step in steps:
+        if step.values_only:
+            gathered.add_values([index[name] for name in step.upstream])
+        else:
+            gathered.add(_upstream(step, mapped, index))
+    return gathered.flat()
+
+
+def _upstream(step: PlannedStep, mapped: Set[str], index: Mapping[str, int]) -> Sequence[tuple[int, int]]:
     """Return one edge for each upstream step; the strictest where it is asked for in several ways."""
-    found: dict[str, Edge] = dict.fromkeys(step.after, SOFT) if step.after else {}
-    bindings = step.bindings
-    if step.when or step.until or step.on_error or step.undo:
-        bindings += (*step.when, *step.until, *step.on_error, *step.undo)
-    for _, kind, source, has_default, wants_result, _ in bindings:
-        if kind is Kind.STEP:
+    found: dict[str, int] = dict.fromkeys(step.after, SOFT)
+    for _, kind, source, has_default, wants_result, _ in chain(
+        step.bindings, step.when, step.until, step.on_error, step.undo
+    ):
+        if kind is STEP:
             edge = ANY if wants_result else SOFT if has_default else VALUE
             found[source] = min(found[source], edge) if source in found else edge
-    if not step.each:
-        return [(index[name], edge) for name, edge in found.items()]
-    sources = [one.source for one in step.each if one.kind is Kind.STEP]
+    sources = [one.source for one in step.each if one.kind is STEP]
     found |= dict.fromkeys((one for one in sources if one not in mapped), VALUE)
     edges = [(index[name], edge) for name, edge in found.items()]
-    return edges + [(index[name], Edge.ITEMS) for name in step.upstream if name in sources and name in mapped]
+    return edges + [(index[name], ITEMS) for name in step.upstream if name in sources and name in mapped]
