@@ -96,8 +96,8 @@ class Context:
 
     def __reduce__(self) -> tuple[object, ...]:
         # What goes to another process are the facts; nobody there can ask whether the attempt is over.
-        facts = (self.run_id, self.workflow, self.step, self.attempt, self.round, self.item, dict(self.params))
-        return _context, facts
+        names = ("run_id", "workflow", "step", "attempt", "round", "item")
+        return _context, ({name: getattr(self, name) for name in names} | {"params": dict(self.params)},)
 
     @property
     def log(self) -> logging.Logger:
@@ -240,10 +240,8 @@ def _checked(limit: Any) -> int | None:
     return limit
 
 
-def _context(
-    run_id: str, workflow: str, step: str, attempt: int, number: int, item: int | None, params: Mapping[str, Any]
-) -> Context:
-    return Context(run_id=run_id, workflow=workflow, step=step, attempt=attempt, round=number, item=item, params=params)
+def _context(facts: Mapping[str, Any]) -> Context:
+    return Context(**facts)
 
 
 class Running(Protocol):

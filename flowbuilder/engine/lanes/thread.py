@@ -75,20 +75,24 @@ class ThreadLane:
     def _serve(self) -> None:
         asleep = threading.Semaphore(0)
         try:
-            while True:
-                self._waking = False
-                self._work()
-                with self._lock:
-                    if self._closed:
-                        return
-                    self._idle.append(asleep)
-                # Something may have become ready between the last look and falling asleep.
-                self._source.look(self._number)
+            while self._work_until_idle(asleep):
                 asleep.acquire()
         finally:
             self._ended()
             with self._lock:
                 self._threads.discard(threading.current_thread())
+
+    def _work_until_idle(self, asleep: threading.Semaphore) -> bool:
+        """Execute what there is, then wait among the idle to be woken; return False where the lane is closed."""
+        self._waking = False
+        self._work()
+        with self._lock:
+            if self._closed:
+                return False
+            self._idle.append(asleep)
+        # Something may have become ready between the last look and falling asleep.
+        self._source.look(self._number)
+        return True
 
     def _work(self) -> None:
         attempt = self._source.take(self._number)
