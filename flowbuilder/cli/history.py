@@ -34,6 +34,7 @@ def unit_as_data(row: UnitRow) -> dict[str, Any]:
         "started_at": _utc(row.started_at),
         "duration": row.duration,
         "reason": row.reason or None,
+        "inner": dict(row.inside or {}),
         "error": row.error,
         "sections": [{"title": title, "text": text} for title, text in row.sections],
     }

@@ -6,10 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbuilder.durable.failures import failure_data
 from flowbuilder.durable.prints import CodeMarks, wiring_of
+from flowbuilder.durable.resumption import Resumption
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo, StepInfo
@@ -17,6 +18,7 @@ from flowbuilder.errors import StepLostError, shown
 from flowbuilder.plan.plan import PlannedStep
 from flowbuilder.results import Status, StepResult
 from flowbuilder.store.rows import (
+    BEGUN,
     LOST,
     NOT_STORED,
     UNDONE,
@@ -25,6 +27,9 @@ from flowbuilder.store.rows import (
     CacheKept,
     Encoded,
     Entry,
+    InnerForgotten,
+    InnerMade,
+    InnerRow,
     RunBegan,
     RunEnded,
     RunRow,
@@ -33,6 +38,9 @@ from flowbuilder.store.rows import (
     UnitRow,
 )
 from flowbuilder.store.values import encode
+
+if TYPE_CHECKING:
+    from flowbuilder.durable.body_calls import Mark
 
 LONGEST_SECTION = 64 * 1024
 
@@ -44,14 +52,26 @@ class Entries:
         self._tell = tell
         self._noted: set[tuple[str, str]] = set()
         self._rows: dict[str, tuple[Entry, ...]] = {}
-        self._marks = CodeMarks()
+        self.marks = CodeMarks()
+        self._inside: dict[str, dict[str, dict[bytes, InnerRow]]] = {}
         self._prints: dict[int, tuple[PlannedStep, str, str]] = {}
         self._clock = time.monotonic() - time.time()
 
-    def expect(self, row: RunRow, forgotten: Iterable[Unit] | None, begun: Iterable[AttemptRow]) -> None:
+    def expect(self, row: RunRow, resumption: Resumption | None) -> None:
         """Keep the row of a run, and what else is to be written of it, until it starts."""
-        began = RunBegan(row, is_resumed=forgotten is not None, forgotten=tuple(forgotten or ()))
-        self._rows[row.run_id] = (began, *(AttemptMade(row.run_id, one) for one in begun))
+        if resumption is None:
+            self._rows[row.run_id] = (RunBegan(row),)
+            return
+        self._inside[row.run_id] = dict(resumption.inside)
+        self._rows[row.run_id] = (
+            RunBegan(row, is_resumed=True, forgotten=resumption.forgotten),
+            *(AttemptMade(row.run_id, one) for one in resumption.begun),
+            *(InnerForgotten(row.run_id, one) for one in resumption.unmade),
+        )
+
+    def take_inside(self, run_id: str, name: str) -> dict[bytes, InnerRow]:
+        """Return the calls that the body of a step or item does not make again; to who asks first."""
+        return self._inside.get(run_id, {}).pop(name, {})
 
     def of(self, name: str, facts: Facts, at: float) -> Sequence[Entry]:
         """Return what is written of a hook that was called at ``at``, seconds since the epoch."""
@@ -76,7 +96,9 @@ class Entries:
     def _step_retry(self, facts: Facts, at: float) -> Sequence[Entry]:
         unit, number, due_at = unit_of(facts("step")), facts("attempt"), at + facts("delay")
         row = AttemptRow(unit=unit, number=number, started_at=at, status=Status.FAILED, due_at=due_at)
-        return (AttemptMade(facts("run").run_id, row),)
+        run_id = facts("run").run_id
+        # The body begins anew, with all that it runs.
+        return AttemptMade(run_id, row), InnerForgotten(run_id, unit)
 
     def _step_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
         step = facts("step")
@@ -102,11 +124,13 @@ class Entries:
         return (UnitEnded(facts("run").run_id, _undone(result, facts("error"))),)
 
     def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
-        """Return that those of some steps and items that were undone no longer count."""
-        return [UnitEnded(run.run_id, _undone(result)) for result in results]
+        """Return that those of some steps and items that were undone no longer count, nor what ran inside them."""
+        rows = [_undone(result) for result in results]
+        return [entry for row in rows for entry in (UnitEnded(run.run_id, row), InnerForgotten(run.run_id, row.unit))]
 
     def _run_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
         result = facts("result")
+        self._inside.pop(result.run_id, None)
         found = Counter(UNDONE if step.undone else str(step.status) for step in result.steps.values())
         counts = {status: found[status] for status in (*map(str, Status), UNDONE) if found[status]}
         return (RunEnded(result.run_id, str(result.status), result.duration, counts),)
@@ -121,6 +145,7 @@ class Entries:
             reason=result.reason,
             error=failure_data(result.error),
             sections=_sections(result.sections),
+            inside=result.inner.to_dict() or None,
         )
         if isinstance(result.error, StepLostError):
             row = row._replace(status=LOST)
@@ -129,19 +154,26 @@ class Entries:
     # Attempts, which are written before they are told.
 
     def began(self, attempt: Attempt) -> Sequence[Entry]:
-        """Return that an attempt begins."""
+        """Return that an attempt begins; of what runs inside a body, where it must not be repeated."""
+        if is_inner(attempt.info):
+            begun = () if attempt.mark is None else (_inner_row(attempt.mark)._replace(status=BEGUN),)
+            return [InnerMade(attempt.source.info.run_id, row) for row in begun]
         return self.of("step_start", attempt.fact, attempt.started - self._clock)
 
     def outcome(self, attempt: Attempt) -> Sequence[Entry]:
         """Return how an attempt ended; for a success with its value, which user code may have a part in."""
-        run_id, unit = attempt.source.info.run_id, unit_of(attempt.info)
-        if attempt.phase not in ("body", "rescue") or attempt.passed or is_inner(attempt.info):
+        if attempt.phase not in ("body", "rescue") or attempt.passed:
             return ()
+        if is_inner(attempt.info):
+            return () if attempt.mark is None else self._inner_outcome(attempt, attempt.mark)
+        run_id, unit = attempt.source.info.run_id, unit_of(attempt.info)
         if attempt.wants_more and attempt.status is Status.SUCCESS:
-            return (AttemptMade(run_id, self._made(attempt, unit, "repeated")),)
+            repeated = AttemptMade(run_id, self._made(attempt, unit, "repeated"))
+            return (repeated, *self._unmade(attempt, unit))
         if attempt.status is Status.SUCCESS:
             ended = UnitEnded(run_id, self._success(attempt, unit, self._value(attempt)))
-            return (ended, *self._cached(attempt, ended.row))
+            is_kept = ended.row.value != NOT_STORED
+            return (ended, *self._cached(attempt, ended.row), *(self._unmade(attempt, unit) if is_kept else ()))
         if attempt.status not in (Status.FAILED, Status.TIMED_OUT):
             return ()
         failed = AttemptMade(run_id, self._made(attempt, unit, str(attempt.status)))
@@ -149,6 +181,22 @@ class Entries:
             return (failed,)
         # It goes on with None; should the run be stopping, it is written anew as failed.
         return failed, UnitEnded(run_id, self._success(attempt, unit, encode(None)))
+
+    def _inner_outcome(self, attempt: Attempt, mark: Mark) -> Sequence[Entry]:
+        """Return how a call inside a body ended: with its value, where it succeeded and can be known again."""
+        run_id = attempt.source.info.run_id
+        if attempt.status is Status.SUCCESS and mark.is_known:
+            value = self._value(attempt, f"{mark.unit.step}/{mark.name}")
+            if value != NOT_STORED:
+                return (InnerMade(run_id, _inner_row(mark)._replace(value=value)),)
+        return (InnerForgotten(run_id, mark.unit, mark.key),) if mark.is_once else ()
+
+    def _unmade(self, attempt: Attempt, unit: Unit) -> Sequence[Entry]:
+        """Return that the calls of a body are not needed any more, where there may be some."""
+        run_id = attempt.source.info.run_id
+        is_left = bool(self._inside) and bool(self.take_inside(run_id, str(unit)))
+        may_be = attempt.inner is not None or attempt.phase == "rescue" or is_left
+        return (InnerForgotten(run_id, unit),) if may_be else ()
 
     def _cached(self, attempt: Attempt, row: UnitRow) -> Sequence[Entry]:
         """Return what of a success stands for later runs, too."""
@@ -179,32 +227,38 @@ class Entries:
             sections=_sections(attempt.sections),
             wiring=wiring,
             code=code,
+            inside=attempt.source.inner_of(attempt).to_dict() or None,
         )
 
-    def _value(self, attempt: Attempt) -> Encoded:
+    def _value(self, attempt: Attempt, name: str = "") -> Encoded:
         try:
             return encode(attempt.value)
         except ValueError as error:
-            self._note(attempt, shown(error, 300))
+            name = name or attempt.step.name
+            text = f"{name} would run again if this run is resumed: its {shown(error, 300)}"
+            self.note_once(attempt.source.info.run_id, name, text)
             return NOT_STORED
 
-    def _note(self, attempt: Attempt, why: str) -> None:
-        """Say once of a step that it cannot be kept."""
-        run_id, name = attempt.source.info.run_id, attempt.step.name
-        if (run_id, name) not in self._noted:
-            self._noted.add((run_id, name))
-            self._tell(run_id, f"{name} would run again if this run is resumed: its {why}")
+    def note_once(self, run_id: str, about: str, text: str) -> None:
+        """Say something to the user of a run, and ``about`` one thing only once."""
+        if (run_id, about) not in self._noted:
+            self._noted.add((run_id, about))
+            self._tell(run_id, text)
 
     def _prints_of(self, step: PlannedStep) -> tuple[str, str]:
         found = self._prints.get(id(step))
         if found is None:
-            found = self._prints[id(step)] = step, wiring_of(step), self._marks.of(step)
+            found = self._prints[id(step)] = step, wiring_of(step), self.marks.of(step)
         return found[1:]
 
 
 def is_inner(step: StepInfo) -> bool:
-    """Return whether a step runs inside the body of another: it is done again with that, and not kept by itself."""
-    return "/" in step.name
+    """Return whether a step runs inside the body of another: it is kept only for that, and not by itself."""
+    return step.parent is not None
+
+
+def _inner_row(mark: Mark) -> InnerRow:
+    return InnerRow(unit=mark.unit, key=mark.key, name=mark.name, attempt=mark.attempt, code=mark.code)
 
 
 def unit_of(step: StepInfo) -> Unit:

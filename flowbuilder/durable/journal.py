@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.durable.entries import Entries, is_inner, unit_of
+from flowbuilder.durable.resumption import Resumption
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.cached import Look
 from flowbuilder.engine.journal import Recorded
@@ -18,9 +19,10 @@ from flowbuilder.engine.views import RunInfo
 from flowbuilder.plan.plan import Plan, PlannedStep
 from flowbuilder.results import StepResult
 from flowbuilder.store.contract import Claim, Store
-from flowbuilder.store.rows import AttemptRow, Entry, RunRow, Unit
+from flowbuilder.store.rows import Entry, RunRow
 
 if TYPE_CHECKING:
+    from flowbuilder.durable.body_calls import BodyCalls
     from flowbuilder.durable.caching import Caching
 
 BACKLOG = 5_000
@@ -54,17 +56,14 @@ class StoreJournal:
 
     # Runs.
 
-    def enter(self, row: RunRow, forgotten: Iterable[Unit] | None = None, begun: Iterable[AttemptRow] = ()) -> None:
-        """Take on a run, which nobody else may own.
-
-        ``forgotten`` says that it is resumed, and what is dropped of it; ``begun`` are attempts that
-        its last owner could not write any more.
+    def enter(self, row: RunRow, resumption: Resumption | None = None) -> None:
+        """Take on a run, which nobody else may own; ``resumption`` says how it goes on.
 
         Raises:
             RunRefusedError: when another process owns it.
         """
         self._claims[row.run_id] = self._store.claim(row.run_id)
-        self._entries.expect(row, forgotten, begun)
+        self._entries.expect(row, resumption)
 
     def close(self) -> None:
         """Give back the runs that have not ended."""
@@ -84,6 +83,21 @@ class StoreJournal:
         """Look for the result of a step in earlier runs."""
         assert self._caching is not None
         return self._caching.look_up(run, step, arguments)
+
+    def recollection(self, attempt: Attempt) -> BodyCalls:
+        """Return what is known of the calls that an attempt's body makes; of all attempts the first knows of some."""
+        from flowbuilder.durable.body_calls import BodyCalls, OfUnit, tools_of
+        from flowbuilder.durable.marks import Marks
+
+        run_id = attempt.source.info.run_id
+        of_unit = OfUnit(
+            unit=unit_of(attempt.info),
+            attempt=attempt.number,
+            kept=self._entries.take_inside(run_id, attempt.info.name),
+            note=partial(self._entries.note_once, run_id),
+            codes=self._entries.marks,
+        )
+        return BodyCalls(of_unit, Marks(b"", partial(tools_of, attempt), of_unit.codes))
 
     # What the engine says.
 

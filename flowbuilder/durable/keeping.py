@@ -99,7 +99,7 @@ class Keeping:
         if row is not None and resumption is not None:
             info = replace(info, run_id=row.run_id, seed=row.seed, kept=resumption.kept)
             row = replace(row, deaths=resumption.deaths, died_at=resumption.died_at)
-            self.journal.enter(row, resumption.forgotten, resumption.begun)
+            self.journal.enter(row, resumption)
         else:
             self.journal.enter(_new_row(info, origin))
         return info

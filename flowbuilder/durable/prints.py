@@ -46,8 +46,10 @@ class CodeMarks:
         """Return a mark for the code of a step's own function; "" where it has none."""
         fn = step.definition.fn
         code = getattr(innermost(fn), "__code__", None) if fn is not None else None
-        if not isinstance(code, CodeType):
-            return ""
+        return self.of_code(code) if isinstance(code, CodeType) else ""
+
+    def of_code(self, code: CodeType) -> str:
+        """Return a mark for code; equal code elsewhere in a file has the same."""
         known = self._known.get(id(code))
         if known is None:
             mark = _mark("\n".join(_parts(code)).encode("utf-8", "backslashreplace"))

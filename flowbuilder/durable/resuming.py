@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from flowbuilder.durable.inside import Inside
 from flowbuilder.durable.prints import CodeMarks, wiring_of
 from flowbuilder.durable.resumption import NAMED, ResumeWords, Resumption, counted
 from flowbuilder.engine.kept import Kept, KeptResult
 from flowbuilder.errors import RunRefusedError, UnknownNameError, listed, shown
 from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.plan import Kind, Plan, PlannedStep
-from flowbuilder.results import Status
+from flowbuilder.results import NO_INNER, InnerCounts, Status
 from flowbuilder.store.contract import Store
 from flowbuilder.store.rows import SUCCESS, AttemptRow, RunRow, Unit, UnitRow
 from flowbuilder.store.values import decode
@@ -44,11 +45,13 @@ class _LookBack:
         for made in store.attempts(row.run_id):
             self._attempts.setdefault(self._name_of(made.unit), []).append(made)
         self._begun = list(self._noted(store.begun(row.run_id)))
+        self._inside = Inside(store.inner(row.run_id))
         self._results: dict[str, KeptResult] = {}
         self._marks = CodeMarks()
         self._changed: dict[str, None] = {}
         self._again: dict[str, str] = {}
         self._firm: set[str] = set()
+        self._dropped_steps: set[str] = set()
 
     def _name_of(self, unit: Unit) -> str:
         step, item = unit
@@ -75,7 +78,7 @@ class _LookBack:
             if name not in self._plan.by_name:
                 raise UnknownNameError("step in this workflow", name, list(self._plan.by_name))
         rewired = self._refuse_changes()
-        dropped = self._with_downstream({*self._words.rerun, *rewired})
+        self._dropped_steps = dropped = self._with_downstream({*self._words.rerun, *rewired})
         for step in self._plan.steps:
             self._keep(step, "" if step.name not in dropped else self._dropped_because(step.name, rewired))
         deaths, died_at = self._deaths()
@@ -83,6 +86,8 @@ class _LookBack:
             kept=self._kept(),
             forgotten=tuple(self._forgotten()),
             begun=tuple(self._begun),
+            inside=self._inside.kept(self._stand_inside),
+            unmade=self._inside.unmade(self._stand_inside),
             again=self._again,
             changed=tuple(self._changed),
             deaths=deaths,
@@ -170,10 +175,22 @@ class _LookBack:
             value = decode(row.value)
         except ValueError as error:
             return f"result cannot be read any more ({shown(error)})"
-        self._results[name] = KeptResult(value, row.attempts, row.started_at, row.duration)
+        inner = InnerCounts(**row.inside) if row.inside else NO_INNER
+        self._results[name] = KeptResult(value, row.attempts, row.started_at, row.duration, inner)
         if row.code and row.code != self._marks.of(step):
             self._changed[step.name] = None
         return None
+
+    def _stand_inside(self, unit: Unit) -> bool:
+        """Return whether the calls of a body stand: its step runs again with what it was given before, and goes on."""
+        name, step = str(unit), self._plan.by_name.get(unit.step)
+        if step is None or name in self._results or step.mapped is not (unit.item >= 0):
+            return False
+        if step.mapped and step.name not in self._firm:
+            return False
+        # Rounds begin anew.
+        has_rounds = any(one.status == "repeated" for one in self._attempts.get(name, ()))
+        return step.name not in self._dropped_steps and not has_rounds
 
     def _reason(self, name: str) -> str:
         row, attempts = self._ended.get(name), self._attempts.get(name)
@@ -183,8 +200,9 @@ class _LookBack:
             return "had not started"
         if attempts[-1].status:
             return f"attempt {attempts[-1].number + 1} follows"
-        if self._is_lost(attempts):
-            return "nobody knows whether it finished, so it is left to you (--rerun-lost)"
+        if lost := self._lost(attempts):
+            what = "it" if lost == name else shown(lost)
+            return f"nobody knows whether {what} finished, so it is left to you (--rerun-lost)"
         return f"running when the process died; attempt {attempts[-1].number + 1} follows"
 
     # What the engine needs to know of the rest.
@@ -193,7 +211,7 @@ class _LookBack:
         attempts = {name: row.attempts for name, row in self._dropped()}
         forgiven = dict(attempts)
         due: dict[str, float] = {}
-        lost: set[str] = set()
+        lost: dict[str, str] = {}
         for name, made in self._attempts.items():
             if name in self._results:
                 continue
@@ -202,8 +220,8 @@ class _LookBack:
             last = made[-1]
             if last.due_at is not None and name not in self._ended and last.unit.step not in self._words.rerun:
                 due[name] = last.due_at
-            if self._is_lost(made):
-                lost.add(name)
+            if one := self._lost(made):
+                lost[name] = one
         # In the order in which they ended, of which an undo is the reverse.
         results = {name: self._results[name] for name in self._ended if name in self._results}
         return Kept(results=results, attempts=attempts, forgiven=forgiven, due=due, lost=lost)
@@ -214,12 +232,15 @@ class _LookBack:
             if name not in self._results and row.attempts and name not in self._items:
                 yield name, row
 
-    def _is_lost(self, attempts: Sequence[AttemptRow]) -> bool:
-        name = attempts[-1].unit.step
-        step = self._plan.by_name.get(name)
-        if self._words.rerun_lost or name in self._words.rerun or step is None or attempts[-1].status:
-            return False
-        return not getattr(step.definition, "idempotent", True)
+    def _lost(self, attempts: Sequence[AttemptRow]) -> str:
+        """Return the name of what must not be repeated and was running: a step, or a call of its body; "" for none."""
+        last = attempts[-1]
+        step = self._plan.by_name.get(last.unit.step)
+        if self._words.rerun_lost or last.unit.step in self._words.rerun or step is None or last.status:
+            return ""
+        if not getattr(step.definition, "idempotent", True):
+            return str(last.unit)
+        return self._inside.lost_in(last)
 
     def _deaths(self) -> tuple[int, str]:
         """Return how many processes died in a row at one step, and at which."""
@@ -227,7 +248,8 @@ class _LookBack:
         if not dying or self._row.status != "interrupted":
             return 0, ""
         before = set(self._row.died_at.split("\n"))
-        same = [name for name in dying if name in before]
+        # A body that has more behind it than the process before is not what kills it.
+        same = [name for name in dying if name in before and not self._inside.got_on(self._attempts[name][-1])]
         deaths = self._row.deaths + 1 if same else 1
         again = same or dying
         if deaths >= MOST_DEATHS and not {name.partition("[")[0] for name in again} & set(self._words.rerun):

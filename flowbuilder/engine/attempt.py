@@ -26,7 +26,7 @@ from flowbuilder.errors import (
     WorkerDiedError,
 )
 from flowbuilder.plan.plan import Binding, PlannedStep
-from flowbuilder.results import Section, Status, StepResult
+from flowbuilder.results import InnerCounts, Section, Status, StepResult
 
 Invoke = Callable[["Attempt", Callable[..., Any], Mapping[str, Any]], Any]
 
@@ -48,6 +48,9 @@ class Arguments(Protocol):
 
     def result_of(self, unit: int) -> StepResult[Any]:
         """Return the result of a unit that has ended."""
+
+    def inner_of(self, attempt: Attempt) -> InnerCounts:
+        """Return how what the bodies of a unit ran has ended, up to an attempt."""
 
     def items_of(self, attempt: Attempt) -> Any:
         """Return what a mapped step is mapped over."""
@@ -107,6 +110,7 @@ class Attempt:
     recall: Recall | None = None  # only of a step with ``cache``
     look: Look | None = None
     inner: Inside | None = None  # what runs inside the body
+    mark: Any = None  # by which a journal keeps what runs inside a body
     _reported = -REPORTS_EVERY
     _info: StepInfo | None = None
     _rest: Rest | None = None
@@ -322,8 +326,10 @@ class Attempt:
             raise UntilLimitError(self.info.name, until.limit)
 
     def _lost(self) -> StepLostError:
+        kept, name = self.source.info.kept, self.info.name
+        lost = kept.lost.get(name, name) if kept is not None else name
         return StepLostError(
-            f"{self.info.name} was running when its process died, and it is not to be repeated (idempotent=False):"
+            f"{lost} was running when its process died, and it is not to be repeated (idempotent=False):"
             " look whether it did its work; resume --rerun-lost does it again"
         )
 

@@ -10,6 +10,7 @@ class Calls(Protocol):
     """The engine, as bodies that run something use it."""
 
     lock: Any
+    journal: Any  # None where runs are not kept
 
     def lane_anywhere(self, executor: str) -> int:
         """Return the number of an executor's lane, from any thread."""

@@ -259,6 +259,7 @@ class Ending:
         twin = Attempt(attempt.source, attempt.unit, attempt.step, attempt.number)
         twin.started, twin.timeout, twin.call = attempt.started, attempt.timeout, attempt.call
         twin.until, twin.round, twin.earlier = attempt.until, attempt.round, attempt.earlier
+        twin.mark = attempt.mark
         return twin
 
     def _give_up(self, attempt: Attempt) -> None:

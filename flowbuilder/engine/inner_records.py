@@ -31,9 +31,9 @@ class InnerRecords(Records):
         self._step = step
         self.is_map = False
 
-    def begin(self) -> None:
-        """Keep a row for the next unit."""
-        self.values.append(MISSING)
+    def begin(self, value: Any = MISSING) -> None:
+        """Keep a row for the next unit, with its ``value`` where that is known."""
+        self.values.append(value)
         self._started.frombytes(_ZERO)
         self._lasted.frombytes(_ZERO)
 

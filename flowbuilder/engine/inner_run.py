@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from flowbuilder.engine.attempt import Attempt
-from flowbuilder.engine.ending import Ending
+from flowbuilder.engine.inner_ending import InnerEnding, nothing
 from flowbuilder.engine.inner_schedule import InnerSchedule
 from flowbuilder.engine.inner_state import InnerState
+from flowbuilder.engine.kept import Kept
 from flowbuilder.engine.limits import Limit, Needs
+from flowbuilder.engine.recollection import Known, Recollection
 from flowbuilder.engine.run import Run
-from flowbuilder.engine.state import RunState
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import Waiter
 from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.inner import InnerStep
 from flowbuilder.results import Status, StepResult
+
+Fed = tuple[Mapping[str, Any], Known]  # the arguments of a unit, and what is known of it
 
 
 class Body(Protocol):
@@ -28,6 +31,7 @@ class Body(Protocol):
     run: Run
     resources: Mapping[str, Limit]
     counts: Counter[str]
+    recollection: Recollection | None
 
 
 class InnerRun(Run):
@@ -53,7 +57,7 @@ class InnerRun(Run):
         share = outer.schedule.share.inside(outer.schedule.step(body.attempt.unit))
         schedule = InnerSchedule(share, lane, needs)
         state = self._own = InnerState(outer, planned, whole, schedule, body.resources)
-        self._left = InnerEnding(state, self._cancel_bodies, self._deliver)
+        self._left = InnerEnding(state, self._cancel_bodies, self._deliver, self._wake)
         super().__init__(state, self._cancel_bodies, self._left)
         share.owner = self
         self.whole = whole
@@ -87,15 +91,37 @@ class InnerRun(Run):
         """Whether bodies of it were left behind."""
         return bool(self._left.units)
 
-    def feed(self, calls: Sequence[Mapping[str, Any]], *, is_last: bool, is_map: bool = True) -> None:
-        """Let units with these arguments wait for their slots; ``is_last`` says that no more come."""
+    def feed(self, calls: Sequence[Fed], *, is_last: bool, is_map: bool = True) -> None:
+        """Let units wait for their slots, but for those that are kept; ``is_last`` says that no more come."""
         self._own.records.is_map = is_map
         self._is_fed = self._is_fed or is_last or self.is_stopped
         if self.is_stopped:
             return
-        for given in calls:
-            self._own.values.given[self.schedule.begin()] = given
+        for given, known in calls:
+            if known.is_kept:
+                self.schedule.keep()
+                self._own.records.begin(known.value)
+                self._body.counts[Status.SUCCESS] += 1
+                continue
+            unit = self.schedule.begin()
+            self._own.values.given[unit] = given
+            if known.mark is not None:
+                self._own.marks[unit] = known.mark
             self._own.records.begin()
+
+    def start(self, unit: int, lane: int) -> Attempt:
+        """Start a unit that was given its slot."""
+        attempt = super().start(unit, lane)
+        attempt.mark = self._own.marks.get(unit)
+        return attempt
+
+    def _go_on(self, attempt: Attempt, kept: Kept) -> None:
+        """Do nothing: attempts inside a body are counted anew with each of its own."""
+
+    def recollection(self, attempt: Attempt) -> Recollection | None:
+        """Return what is known of the calls that an attempt's body makes; None where nothing is kept."""
+        around = self._body.recollection
+        return around.inside(attempt) if around is not None else None
 
     def stop(self, reason: str) -> None:
         """Cancel it: what has not started is skipped, what runs is cancelled and, after the grace period, left."""
@@ -122,7 +148,7 @@ class InnerRun(Run):
         """Let go of what leads back here, so that a call that is over is gone at once; bodies left behind still end."""
         if not self.has_overdue:
             self.schedule.share.owner = None
-            self.attend = _nothing
+            self.attend = nothing
             self._left.close()
 
     # As a whole, where it is a map; without the lock.
@@ -181,60 +207,11 @@ class InnerRun(Run):
                 self.errors[unit] = row.error or StepCancelledError(f"{name} was not started: {row.reason}")
             if unit not in self._left.units:
                 del self._own.values.given[unit]
+                self._own.marks.pop(unit, None)
                 self.state.tries.pop(unit, None)
         if over:
-            for waiter in self.waiters:
-                waiter.wake()
+            self._wake()
 
-
-class InnerEnding(Ending):
-    """What follows when an attempt of such a unit ends. Its failure is the body's, and none of the run's yet.
-
-    ``units`` are those whose bodies were left behind.
-
-    Args:
-        state: the state of the units.
-        attend: what the loop is to call when it has to act.
-        deliver: gives the body what has ended.
-    """
-
-    def __init__(self, state: RunState, attend: Callable[[], None], deliver: Callable[[], None]) -> None:
-        super().__init__(state, attend)
-        self.units: set[int] = set()
-        self._deliver = deliver
-
-    def settle(self, attempt: Attempt) -> None:
-        """Settle an attempt that has ended; its outcome is on it."""
-        super().settle(attempt)
-        self._deliver()
-
-    def close(self) -> None:
-        """Deliver to nobody any more."""
-        self._attend = self._deliver = _nothing
-
-    def hand_over(self, attempt: Attempt) -> bool:
-        """Return False: what is inside a body is not written down by itself."""
-        return False
-
-    def overran(self, attempt: Attempt, reason: str) -> None:
-        """Settle an attempt whose deadline passed in a body that goes on, for a ``reason``; it keeps its slot."""
-        super().overran(attempt, reason)
-        self._deliver()
-
-    def abandon_running(self, reason: str) -> None:
-        """Give up on every body that still runs, noting the ``reason``."""
-        super().abandon_running(reason)
-        self._deliver()
-
-    def _fail(self, attempt: Attempt, *, held: bool) -> None:
-        self._records.ended(attempt)
-        self._relay.tell_of("step_error", attempt.fact)
-        self._schedule.fail(attempt.unit, held=held)
-
-    def _give_up(self, attempt: Attempt) -> None:
-        super()._give_up(attempt)
-        self.units.add(attempt.unit)
-
-
-def _nothing() -> None:
-    """Be called in place of what is over."""
+    def _wake(self) -> None:
+        for waiter in self.waiters:
+            waiter.wake()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowbuilder.engine.entries import Wiring
 from flowbuilder.engine.items import Items
 from flowbuilder.engine.limits import NO_NEEDS, Needs
-from flowbuilder.engine.schedule import PENDING, End, Schedule
+from flowbuilder.engine.schedule import PENDING, SUCCESS, End, Schedule
 from flowbuilder.engine.share import Share
 from flowbuilder.plan.edges import edges_of
 
@@ -39,6 +39,11 @@ class InnerSchedule(Schedule):
         self.items = _Units(0)
         self._line = share.line(lane, needs)
 
+    @property
+    def busy(self) -> int:
+        """How many units hold a slot or wait for one; those whose outcome is being written do neither."""
+        return self.open - len(self._freed)
+
     def begin(self) -> int:
         """Let a new unit wait for a slot and for what it needs, and return its number."""
         unit = len(self._state)
@@ -47,6 +52,10 @@ class InnerSchedule(Schedule):
         self.open += 1
         self._make_ready(unit)
         return unit
+
+    def keep(self) -> None:
+        """Count a unit that succeeded before, and is not done again."""
+        self._state.append(SUCCESS)
 
     def step(self, unit: int) -> int:
         """Return 0: all of them are of one step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.inner_records import InnerRecords, InnerValues
@@ -16,6 +17,8 @@ from flowbuilder.plan.inner import InnerStep
 
 class InnerState(RunState):
     """The state of one call. Of its units, and of no step of the plan, it says what a run's state says of steps.
+
+    ``marks`` are what a journal keeps those units by that have not ended.
 
     Args:
         outer: the state of the run, or call, whose body it is in.
@@ -50,6 +53,7 @@ class InnerState(RunState):
         self.rounds: dict[int, Rounds] = {}
         self.due: dict[int, float] = {}
         self.current: dict[int, Attempt] = {}
+        self.marks: dict[int, Any] = {}
         # Whoever waits for the overdue threads of a run waits for these too.
         self.overdue = outer.overdue
         self.notes = outer.notes

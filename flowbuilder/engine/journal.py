@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.cached import Recall
+from flowbuilder.engine.recollection import Recollection
 from flowbuilder.engine.relay import Facts, Relay
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import StepResult
@@ -67,6 +68,9 @@ class Journal(Teller, Recall, Protocol):
 
     def begin(self, attempt: Attempt) -> None:
         """Write that an attempt begins, then let it begin."""
+
+    def recollection(self, attempt: Attempt) -> Recollection:
+        """Return what is known of the calls that an attempt's body makes; of all attempts the first knows of some."""
 
     def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
         """Write that some steps and items no longer count, then call ``then``, on any thread."""

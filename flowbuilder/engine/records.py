@@ -133,10 +133,11 @@ class Records:
 
     def keep(self, unit: int, result: KeptResult) -> None:
         """Keep the result of a unit that succeeded before the run was resumed."""
-        value, attempts, started_at, duration = result
+        value, attempts, started_at, duration, inner = result
         self.values[unit] = value
         self._started[unit], self._lasted[unit] = (started_at or 0.0) + self._clock, duration or 0.0
-        self._ended[unit] = KEPT if attempts == 1 else KEPT._replace(attempts=attempts)
+        is_plain = attempts == 1 and inner is NO_INNER
+        self._ended[unit] = KEPT if is_plain else KEPT._replace(attempts=attempts, inner=inner)
 
     def last_error(self, unit: int) -> BaseException | None:
         """Return what the last attempt of a unit raised."""
@@ -201,6 +202,11 @@ class Records:
         started, earlier = self._earlier.get(unit, (attempt.started, PLAIN))
         inner = earlier.inner + _inside(attempt)
         self._earlier[unit] = started, Ended(Status.CANCELLED, attempts=attempt.number, inner=inner)
+
+    def inner_of(self, attempt: Attempt) -> InnerCounts:
+        """Return how what the bodies of a unit ran has ended, up to an attempt."""
+        _, earlier = self._earlier.get(attempt.unit, (0.0, PLAIN))
+        return earlier.inner + _inside(attempt)
 
     def gave_up(self, unit: int, rounds: int) -> None:
         """Record the end of a unit that waited for an attempt, or a round, that the stopped run does not make."""

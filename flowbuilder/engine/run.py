@@ -9,6 +9,7 @@ from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.context import Inside
 from flowbuilder.engine.ending import Ending
 from flowbuilder.engine.kept import Kept
+from flowbuilder.engine.recollection import Recollection
 from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
 from flowbuilder.engine.state import RunState
 
@@ -35,6 +36,7 @@ class Run:
         self.arguments = state.values.arguments
         self.items_of = state.values.items_of
         self.result_of = state.records.as_ended
+        self.inner_of = state.records.inner_of
         self._ending = ending or Ending(state, attend)
         has_own = state.providers.per_step
         self.settle = self._ending.settle_or_release if has_own else self._ending.settle
@@ -65,6 +67,13 @@ class Run:
     def inside(self, attempt: Attempt) -> Inside:
         """Return what an attempt's body may run things with, by its ``ctx``."""
         return self.state.shared.inside(attempt, self)
+
+    def recollection(self, attempt: Attempt) -> Recollection | None:
+        """Return what is known of the calls that an attempt's body makes; None where nothing is kept."""
+        journal = self.state.shared.journal
+        if journal is None or attempt.phase != "body":
+            return None
+        return journal.recollection(attempt)
 
     def is_over(self, attempt: Attempt) -> bool:
         """Return whether nobody waits for an attempt any more."""

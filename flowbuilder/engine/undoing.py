@@ -39,7 +39,7 @@ class Undoing:
         self.info_of = run.info_of
         self.arguments = run.arguments
         self.items_of = run.items_of
-        self.result_of = run.result_of
+        self.result_of, self.inner_of = run.result_of, run.inner_of
         self.begin = run.begin
         self.inside = _nothing_inside
         self.memory, self.tell_progress = run.memory, run.tell_progress

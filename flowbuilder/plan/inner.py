@@ -29,13 +29,14 @@ class InnerStep:
     """A function as a body may run it.
 
     ``names`` are the parameters that positional arguments fill, ``provided`` the providers it requests, each
-    after those that it requests itself.
+    after those that it requests itself. ``is_declared`` says that it was there as a step before any body ran.
     """
 
     step: PlannedStep
     names: tuple[str, ...]
     provided: tuple[PlannedProvider, ...]
     shape: Shape
+    is_declared: bool = False
 
 
 class InnerSteps:
@@ -99,12 +100,19 @@ class InnerSteps:
         )
         self._checks.step(step, definition)
         return InnerStep(
-            step=step, names=given[:positional], provided=tuple(provided.values()), shape=shape_of((step,))
+            step=step,
+            names=given[:positional],
+            provided=tuple(provided.values()),
+            shape=shape_of((step,)),
+            is_declared=self._declared(fn) is definition,
         )
 
-    def _definition(self, fn: Any) -> StepDefinition:
+    def _declared(self, fn: Any) -> Definition | None:
         own = (one for one in self._home.workflow.own.values() if one.fn is not None and one.fn is fn)
-        found = next(own, None) or self._scope.of(fn, self._home.body)
+        return next(own, None) or self._scope.of(fn, self._home.body)
+
+    def _definition(self, fn: Any) -> StepDefinition:
+        found = self._declared(fn)
         if found is None:
             # For a lambda or a partial any name will do: it is shown, and nobody asks for it.
             name = getattr(unwrapped(fn), "__name__", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from flowbuilder.store.rows import AttemptRow, CacheRow, Entry, RunQuery, RunRow, TookRow, Unit, UnitRow
+from flowbuilder.store.rows import AttemptRow, CacheRow, Entry, InnerRow, RunQuery, RunRow, TookRow, Unit, UnitRow
 
 Draft = Callable[[], Iterable[Entry]]
 Then = Callable[[Exception | None], None]
@@ -60,6 +60,9 @@ class Store(Protocol):
 
     def begun(self, run_id: str) -> Sequence[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin, if it died."""
+
+    def inner(self, run_id: str) -> Sequence[InnerRow]:
+        """Return the calls that are kept of a run's bodies."""
 
     def took(self, workflow: str, runs: int) -> Sequence[TookRow]:
         """Return how long steps took in the last so many runs of a workflow that have ended, in any order."""

@@ -65,6 +65,12 @@ class Damaged:
                 self._connection.close()
                 raise newer(path, version)
 
+    def columns(self, name: str) -> set[str]:
+        """Return the columns of a table, of which an older version has fewer; nothing where it cannot be told."""
+        with suppress(sqlite3.Error):
+            return {row[1] for row in self._connection.execute(f"PRAGMA table_info({name})")}
+        return set()
+
     def table(self, name: str, columns: Sequence[str], indexes: Sequence[str]) -> DamagedTable:
         """Return a table to read; ``columns`` are asked for, ``indexes`` know its rows too."""
         return DamagedTable(self._connection, name, columns, indexes)

@@ -19,6 +19,9 @@ from flowbuilder.store.rows import (
     CacheRow,
     Encoded,
     Entry,
+    InnerForgotten,
+    InnerMade,
+    InnerRow,
     RunBegan,
     RunEnded,
     RunQuery,
@@ -32,12 +35,13 @@ from flowbuilder.store.writer import Writer
 
 
 class _Run:
-    """One run: its row, and the rows of its units and attempts by what they are of."""
+    """One run: its row, and the rows of its units, attempts and inner calls by what they are of."""
 
     def __init__(self, row: RunRow) -> None:
         self.row = row
         self.units: dict[Unit, UnitRow] = {}
         self.attempts: dict[tuple[Unit, int], AttemptRow] = {}
+        self.inner: dict[Unit, dict[bytes, InnerRow]] = {}
 
 
 def _note(attempts: dict[tuple[Unit, int], AttemptRow], row: UnitRow | None) -> None:
@@ -107,6 +111,10 @@ class MemoryStore:
             self._cache[entry.row.key] = entry.row
         elif isinstance(entry, UnitEnded):
             self._end(self._runs[entry.run_id], entry.row)
+        elif isinstance(entry, InnerMade):
+            self._runs[entry.run_id].inner.setdefault(entry.row.unit, {})[entry.row.key] = entry.row
+        elif isinstance(entry, InnerForgotten):
+            self._forget(self._runs[entry.run_id].inner, entry)
         elif isinstance(entry, AttemptMade):
             attempt = entry.attempt
             attempts, key = self._runs[entry.run_id].attempts, (attempt.unit, attempt.number)
@@ -128,6 +136,12 @@ class MemoryStore:
         attempt = run.attempts.get((row.unit, row.attempts))
         if row.status == SUCCESS and attempt is not None and not attempt.status:
             del run.attempts[row.unit, row.attempts]
+
+    def _forget(self, inner: dict[Unit, dict[bytes, InnerRow]], entry: InnerForgotten) -> None:
+        if entry.key is None:
+            inner.pop(entry.unit, None)
+        else:
+            inner.get(entry.unit, {}).pop(entry.key, None)
 
     def _begin(self, entry: RunBegan) -> None:
         row = entry.run
@@ -179,6 +193,12 @@ class MemoryStore:
     def begun(self, run_id: str) -> list[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin."""
         return list(self._owners[run_id].begun) if run_id in self._owners else []
+
+    def inner(self, run_id: str) -> list[InnerRow]:
+        """Return the calls that are kept of a run's bodies."""
+        with self._lock:
+            found = self._runs[run_id].inner.values() if run_id in self._runs else ()
+            return [row for rows in found for row in rows.values()]
 
     def took(self, workflow: str, runs: int) -> list[TookRow]:
         """Return how long steps took in the last so many runs of a workflow that have ended."""

@@ -13,6 +13,7 @@ from flowbuilder.store.rows import (
     AttemptRow,
     CacheRow,
     Encoded,
+    InnerRow,
     RunQuery,
     RunRow,
     TookRow,
@@ -23,13 +24,14 @@ from flowbuilder.store.writing import params_of
 
 RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
 OF_RUN = "WHERE run = (SELECT number FROM runs WHERE run_id = ?) ORDER BY rowid"
-UNITS = "step, item, status, attempts, started_at, duration, reason, format, error, sections, wiring, code"
+UNITS = "step, item, status, attempts, started_at, duration, reason, format, error, sections, wiring, code, inside"
 # A run that is under way has not shown what its slowest steps take.
 TOOK = (
     "SELECT step, avg(duration), CASE WHEN item < 0 THEN NULL ELSE count(*) END FROM units"
     " WHERE run IN (SELECT number FROM runs WHERE workflow = ? AND status != ? ORDER BY number DESC LIMIT ?)"
     " AND status = ? AND duration IS NOT NULL GROUP BY run, step, item < 0"
 )
+WITH_VALUES = ("units", "inner_calls", "cache")
 CACHE = "key, step, run_id, made_at, duration, facts, format"
 
 
@@ -76,10 +78,11 @@ def units(connection: sqlite3.Connection, run_id: str, *, with_values: bool) -> 
     found = connection.execute(f"SELECT {UNITS}, {value} FROM units {OF_RUN}", (run_id,))
     return [
         UnitRow(
-            Unit(step, item), status, attempts, started_at, duration, reason, Encoded(kind, data),
+            Unit(step, item), status, attempts, began, lasted, reason, Encoded(kind, data),
             json.loads(error) if error else None, _sections(sections) if sections else (), wiring, code,
+            json.loads(inside) if inside else None,
         )
-        for step, item, status, attempts, started_at, duration, reason, kind, error, sections, wiring, code, data
+        for step, item, status, attempts, began, lasted, reason, kind, error, sections, wiring, code, inside, data
         in found
     ]  # fmt: skip
 
@@ -98,6 +101,27 @@ def attempts(connection: sqlite3.Connection, run_id: str) -> list[AttemptRow]:
             Unit(step, item), number, started_at, status, json.loads(error) if error else None, due_at, bool(is_past)
         )
         for step, item, number, started_at, status, error, due_at, is_past in found
+    ]
+
+
+def inner(connection: sqlite3.Connection, run_id: str) -> list[InnerRow]:
+    """Return the calls that are kept of a run's bodies; there may be a million, so what is equal is there once."""
+    units: dict[tuple[str, int], Unit] = {}
+    texts: dict[str, str] = {}
+    found = connection.execute(
+        f"SELECT step, item, key, name, attempt, status, format, value, code FROM inner_calls {OF_RUN}", (run_id,)
+    )
+    return [
+        InnerRow(
+            units.setdefault((step, item), Unit(step, item)),
+            key,
+            texts.setdefault(name, name),
+            attempt,
+            texts.setdefault(status, status),
+            Encoded(texts.setdefault(kind, kind), value),
+            texts.setdefault(code, code),
+        )
+        for step, item, key, name, attempt, status, kind, value, code in found
     ]
 
 
@@ -137,6 +161,6 @@ def _cached(
 def files(connection: sqlite3.Connection) -> set[str]:
     """Return the names of all files that hold a value."""
     found = connection.execute(
-        "SELECT value FROM units WHERE format LIKE ?1 UNION SELECT value FROM cache WHERE format LIKE ?1", (f"%{MARK}",)
+        " UNION ".join(f"SELECT value FROM {table} WHERE format LIKE ?1" for table in WITH_VALUES), (f"%{MARK}",)
     )
     return {data.decode("ascii") for (data,) in found}

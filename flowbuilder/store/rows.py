@@ -10,6 +10,7 @@ RUNNING = "running"
 INTERRUPTED = "interrupted"
 LOST = "lost"
 UNDONE = "undone"
+BEGUN = "begun"
 SUCCESS = "success"
 
 
@@ -63,7 +64,8 @@ class UnitRow(NamedTuple):
     """How one step or item ended.
 
     ``error`` is an error as data (type, message, notes, traceback), ``sections`` are (title, text) of
-    what it printed, ``wiring`` says where its parameters came from, ``code`` stands for its code.
+    what it printed, ``wiring`` says where its parameters came from, ``code`` stands for its code, and ``inside``
+    counts by status the calls that its body made.
     """
 
     unit: Unit
@@ -76,6 +78,23 @@ class UnitRow(NamedTuple):
     error: Mapping[str, Any] | None = None
     sections: tuple[tuple[str, str], ...] = ()
     wiring: str = ""
+    code: str = ""
+    inside: Mapping[str, int] | None = None
+
+
+class InnerRow(NamedTuple):
+    """A call that the body of ``unit`` made by ``ctx.run`` or ``ctx.map``, known by its ``key``.
+
+    It is kept where it succeeded, with its ``value``, and as "begun" where it must not be repeated. ``name`` is
+    that of what was called, ``attempt`` the one of ``unit`` that made the call, ``code`` stands for what was called.
+    """
+
+    unit: Unit
+    key: bytes
+    name: str
+    attempt: int
+    status: str = SUCCESS
+    value: Encoded = NOT_STORED
     code: str = ""
 
 
@@ -152,6 +171,21 @@ class UnitEnded(NamedTuple):
     row: UnitRow
 
 
+class InnerMade(NamedTuple):
+    """A call inside a body has succeeded, or one that must not be repeated begins."""
+
+    run_id: str
+    row: InnerRow
+
+
+class InnerForgotten(NamedTuple):
+    """What was kept of the calls of a unit's body is dropped, or only that of the one call with the ``key``."""
+
+    run_id: str
+    unit: Unit
+    key: bytes | None = None
+
+
 class RunEnded(NamedTuple):
     """A run has ended."""
 
@@ -167,7 +201,7 @@ class CacheKept(NamedTuple):
     row: CacheRow
 
 
-Entry = RunBegan | AttemptMade | UnitEnded | RunEnded | CacheKept
+Entry = RunBegan | AttemptMade | UnitEnded | InnerMade | InnerForgotten | RunEnded | CacheKept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from flowbuilder.store.damaged import PAGE, Damaged
 from flowbuilder.store.files import MARK, ValueFiles
 from flowbuilder.store.folder import make_file, refuse_foreign
 from flowbuilder.store.ownership import Ownership
+from flowbuilder.store.reading import WITH_VALUES
 from flowbuilder.store.rows import Encoded
 from flowbuilder.store.schema import bring_up_to_date
 from flowbuilder.store.turn import Turn
@@ -32,6 +33,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "runs.params": lambda found: all(bytes.fromhex(text) is not None for _, text in found.values()),
     "runs.counts": lambda found: all(isinstance(number, int) for number in found.values()),
     "units.error": lambda found: isinstance(found, dict),
+    "units.inside": lambda found: all(isinstance(number, int) for number in found.values()),
     "units.sections": lambda found: all(len(part) == 2 for part in found),
     "attempts.error": lambda found: isinstance(found, dict),
     "cache.facts": lambda found: found.keys() == {"code", "inputs", "version"},
@@ -49,8 +51,8 @@ class Count(NamedTuple):
 class Salvaged:
     """What came of a salvage.
 
-    ``counts`` are by what is kept: "runs", "steps and items", "attempts", "cached results", "large
-    values". ``is_guessed`` is true where the file did not say any more what is where in it.
+    ``counts`` are by what is kept: "runs", "steps and items", "attempts", "inner calls", "cached results",
+    "large values". ``is_guessed`` is true where the file did not say any more what is where in it.
     """
 
     counts: Mapping[str, Count]
@@ -130,6 +132,7 @@ def _saved(copy: Path, damaged: Path, new: Path) -> Salvaged:
                 "runs": _table(connection, source, "runs"),
                 "steps and items": _table(connection, source, "units"),
                 "attempts": _table(connection, source, "attempts"),
+                "inner calls": _table(connection, source, "inner_calls"),
                 "cached results": _table(connection, source, "cache"),
                 "large values": _values(connection, damaged, new),
             }
@@ -143,7 +146,12 @@ def _saved(copy: Path, damaged: Path, new: Path) -> Salvaged:
 def _table(connection: sqlite3.Connection, source: Damaged, name: str) -> Count:
     """Save the rows of one table that can be read and are whole, and belong to a run that is saved."""
     facts = connection.execute(f"PRAGMA table_info({name})").fetchall()
-    columns = {column: (TYPES[kind], bool(needed)) for _, column, kind, needed, _, is_key in facts if not is_key}
+    there = source.columns(name)
+    columns = {
+        column: (TYPES[kind], bool(needed))
+        for _, column, kind, needed, _, is_key in facts
+        if not is_key and (not there or column in there)
+    }
     indexes = [row[1] for row in connection.execute(f"PRAGMA index_list({name})")]
     table = source.table(name, list(columns), indexes)
     insert = f"INSERT OR IGNORE INTO {name} (rowid, {', '.join(columns)}) VALUES (?{', ?' * len(columns)})"
@@ -177,7 +185,7 @@ def _values(connection: sqlite3.Connection, damaged: Path, new: Path) -> Count:
     """Save the files of large values; a step whose value is lost counts as one whose result was not stored."""
     old, made = damaged.with_suffix(".values"), ValueFiles(new.with_suffix(".values"))
     saved, lost = set(), set()
-    for table in ("units", "cache"):
+    for table in WITH_VALUES:
         rows = connection.execute(f"SELECT rowid, value FROM {table} WHERE format LIKE '%{MARK}'").fetchall()
         for number, name in rows:
             if name in saved or _copy_value(old, name, made):

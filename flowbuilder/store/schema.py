@@ -72,7 +72,23 @@ CREATE TABLE cache (
 );
 CREATE INDEX cache_by_step ON cache (step);
 """
-VERSIONS = (FIRST, CACHE)
+INNER = """
+CREATE TABLE inner_calls (
+    run INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    item INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    name TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    format TEXT NOT NULL,
+    value BLOB NOT NULL,
+    code TEXT NOT NULL,
+    UNIQUE (run, step, item, key)
+);
+ALTER TABLE units ADD COLUMN inside BLOB;
+"""
+VERSIONS = (FIRST, CACHE, INNER)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, path: Path | str) -> None:

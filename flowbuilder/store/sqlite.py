@@ -23,6 +23,7 @@ from flowbuilder.store.rows import (
     AttemptRow,
     CacheRow,
     Entry,
+    InnerRow,
     RunQuery,
     RunRow,
     TookRow,
@@ -157,6 +158,13 @@ class SqliteStore:
     def begun(self, run_id: str) -> list[tuple[Unit, int]]:
         """Return the attempts that the last owner of a run has noted to begin; see ``Store.begun``."""
         return self._ownership.begun(run_id)
+
+    def inner(self, run_id: str) -> list[InnerRow]:
+        """Return the calls that are kept of a run's bodies; see ``Store.inner``."""
+        with self._reads() as connection:
+            found = reading.inner(connection, run_id)
+        with _translated(self.path):
+            return [row._replace(value=self._files.get(row.value)) if is_file(row.value) else row for row in found]
 
     def took(self, workflow: str, runs: int) -> list[TookRow]:
         """Return how long steps took in the last runs of a workflow; see ``Store.took``."""

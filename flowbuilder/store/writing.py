@@ -19,6 +19,9 @@ from flowbuilder.store.rows import (
     CacheRow,
     Encoded,
     Entry,
+    InnerForgotten,
+    InnerMade,
+    InnerRow,
     RunBegan,
     RunEnded,
     RunRow,
@@ -48,20 +51,30 @@ KNOWN = (
 DROPPED = "DELETE FROM units WHERE run = ? AND step = ? AND item = ?"
 UNIT = (
     "INSERT OR REPLACE INTO units (run, step, item, status, attempts, started_at, duration, reason, format, value,"
-    " error, sections, wiring, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " error, sections, wiring, code, inside) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-
+INNER = (
+    "INSERT OR REPLACE INTO inner_calls (run, step, item, key, name, attempt, status, format, value, code)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+FORGOTTEN = "DELETE FROM inner_calls WHERE run = ? AND step = ? AND item = ?"
 CACHED = (
     "INSERT OR REPLACE INTO cache (key, step, run_id, made_at, duration, facts, format, value)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+OF_A_RUN = ("units", "attempts", "inner_calls")
+
 
 def with_files(entry: Entry, files: ValueFiles) -> Entry:
     """Return an entry whose large value is in a file."""
-    if isinstance(entry, UnitEnded) and entry.row.value.data:
+    if isinstance(entry, UnitEnded | InnerMade) and entry.row.value.data:
         kept = files.put(entry.row.value)
-        return entry if kept is entry.row.value else UnitEnded(entry.run_id, entry.row._replace(value=kept))
+        if kept is entry.row.value:
+            return entry
+        if isinstance(entry, InnerMade):
+            return InnerMade(entry.run_id, entry.row._replace(value=kept))
+        return UnitEnded(entry.run_id, entry.row._replace(value=kept))
     if isinstance(entry, CacheKept):
         return CacheKept(replace(entry.row, value=files.put(entry.row.value)))
     return entry
@@ -73,6 +86,8 @@ def apply(connection: sqlite3.Connection, entries: Iterable[Entry], numbers: dic
     for entry in entries:
         if isinstance(entry, UnitEnded):
             rows.add_unit(_number(connection, entry.run_id, numbers), entry.row)
+        elif isinstance(entry, InnerMade):
+            rows.inner.append(_inner(_number(connection, entry.run_id, numbers), entry.row))
         elif isinstance(entry, CacheKept):
             connection.execute(CACHED, _cached(entry.row))
         elif isinstance(entry, AttemptMade):
@@ -80,14 +95,15 @@ def apply(connection: sqlite3.Connection, entries: Iterable[Entry], numbers: dic
         else:
             rows.write(connection)
             rows = _Rows()
-            _apply_run(connection, entry, numbers)
+            _apply_other(connection, entry, numbers)
     rows.write(connection)
 
 
 class _Rows:
-    """Units and attempts that wait to be written: they stand in tables of their own, each in its order."""
+    """Units, attempts and inner calls that wait to be written: they stand in tables of their own, each in its order."""
 
     def __init__(self) -> None:
+        self.inner: list[tuple[Any, ...]] = []
         self._units: list[tuple[Any, ...]] = []
         self._attempts: list[tuple[Any, ...]] = []
         self._began: set[tuple[Any, ...]] = set()
@@ -109,10 +125,17 @@ class _Rows:
         connection.executemany(ATTEMPT, [row for row in self._attempts if row[5] or row[:4] not in over])
         connection.executemany(SUCCEEDED, self._succeeded - over)
         connection.executemany(UNIT, self._units)
+        connection.executemany(INNER, self.inner)
 
 
-def _apply_run(connection: sqlite3.Connection, entry: RunBegan | RunEnded, numbers: dict[str, int]) -> None:
-    if isinstance(entry, RunEnded):
+def _apply_other(
+    connection: sqlite3.Connection, entry: RunBegan | RunEnded | InnerForgotten, numbers: dict[str, int]
+) -> None:
+    if isinstance(entry, InnerForgotten):
+        unit, number = entry.unit, _number(connection, entry.run_id, numbers)
+        one = "" if entry.key is None else " AND key = ?"
+        connection.execute(f"{FORGOTTEN}{one}", (number, *unit, *(() if entry.key is None else (entry.key,))))
+    elif isinstance(entry, RunEnded):
         connection.execute(ENDED_RUN, (entry.status, entry.duration, encoded(entry.counts), entry.run_id))
     elif entry.is_resumed:
         _resume(connection, entry, _number(connection, entry.run.run_id, numbers))
@@ -143,7 +166,7 @@ def forget(connection: sqlite3.Connection, run_id: str) -> None:
     """Delete a run and all that is kept of it, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for table in ("units", "attempts"):
+        for table in OF_A_RUN:
             connection.execute(f"DELETE FROM {table} WHERE run = (SELECT number FROM runs WHERE run_id = ?)", (run_id,))
         connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
         connection.execute("COMMIT")
@@ -184,8 +207,12 @@ def _unit(number: int, row: UnitRow) -> tuple[Any, ...]:
     (step, item), (kind, data) = row.unit, row.value
     return (
         number, step, item, row.status, row.attempts, row.started_at, row.duration, storable(row.reason), kind, data,
-        encoded(row.error), encoded(row.sections), storable(row.wiring), row.code,
+        encoded(row.error), encoded(row.sections), storable(row.wiring), row.code, encoded(row.inside or None),
     )  # fmt: skip
+
+
+def _inner(number: int, row: InnerRow) -> tuple[Any, ...]:
+    return number, *row.unit, row.key, storable(row.name), row.attempt, row.status, *row.value, row.code
 
 
 def _cached(row: CacheRow) -> tuple[Any, ...]:

@@ -312,6 +312,7 @@ def test_what_is_salvaged_goes_on_without_what_was_lost(failed: FlowTester) -> N
         "  runs             1 saved, 0 lost\n"
         "  steps and items  6 saved, 1 lost\n"
         "  attempts         1 saved, 0 lost\n"
+        "  inner calls      0 saved, 0 lost\n"
         "  cached results   0 saved, 0 lost\n"
         "  large values     0 saved, 0 lost\n"
         "the first page could not be read: where the tables are was taken from a new store\n"

@@ -1,4 +1,4 @@
-"""Steps that run inside a body, on the command line: told by verbose, run again with it."""
+"""Steps that run inside a body, on the command line: told by verbose, kept for when it runs again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ FLOW = """
 
     @step
     def fetch(n):
+        with open("fetched", "a") as file:
+            file.write(".")
         return n * 2
 
     @step
@@ -29,15 +31,18 @@ FLOW = """
 """
 
 
-def test_a_body_is_run_again_with_all_that_is_inside(flowtester: FlowTester) -> None:
+def test_a_body_is_run_again_and_what_has_run_inside_it_is_not(flowtester: FlowTester) -> None:
     flowtester.write("flow_crawl.py", FLOW)
     assert flowtester.run_process("run", "flow_crawl.py").exit_code == 1
-    shown = flowtester.run_process("show").stdout
-    assert "crawl/fetch" not in shown
+    assert re.search(r"\n  crawl +failed .+  4 calls inside\n", flowtester.run_process("show").stdout)
     flowtester.write("ok", "")
     resumed = flowtester.run_process("resume")
     assert (resumed.exit_code, resumed.stderr) == (0, "")
+    resumed.assert_lines("  kept: nothing", "  kept inside: crawl 4 calls", "  runs: crawl: failed")
     assert "\n14\n" in resumed.stdout
+    assert (flowtester.path / "fetched").read_text() == "...."
+    document = json.loads(flowtester.run_process("show", "--json").stdout)
+    assert [one["inner"] for one in document["steps"]] == [{"success": 4}, {}]
 
 
 def test_what_runs_inside_is_told_by_verbose_alone(flowtester: FlowTester) -> None:

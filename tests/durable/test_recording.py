@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowbuilder import Context, FlowBuilder, ParallelConfig, Retry, arun, hookimpl, run
+from flowbuilder import FlowBuilder, ParallelConfig, Retry, arun, hookimpl, run
 from flowbuilder.errors import StoreError
 from flowbuilder.runner import Backend
 from flowbuilder.store.contract import Draft, Then
@@ -253,17 +253,3 @@ def test_a_plugin_brings_a_store(store: MemoryStore) -> None:
 
     run(FlowBuilder("flow").step(a).build(), store="mem://x", plugins=[Plugin()])
     assert statuses(store) == {"a": "success"}
-
-
-def test_what_runs_inside_a_body_is_no_part_of_the_history(store: MemoryStore, backend: Backend) -> None:
-    def square(x: int) -> Any:
-        return lambda: x * x  # which could not be stored
-
-    async def body(ctx: Context) -> int:
-        one = await ctx.run(square, 2)
-        return sum(each() for each in [one, *await ctx.map(square, [3, 4])])
-
-    result = run(FlowBuilder("flow").step(body).build(), store=store, backend=backend)
-    assert (result.value, result.notes) == ({"body": 29}, ())
-    assert statuses(store) == {"body": "success"}
-    assert store.attempts(result.run_id) == []

@@ -11,7 +11,7 @@ import pytest
 from flowbuilder import Context, FlowBuilder, MemoryStore, run
 from flowbuilder.engine.ending import Ending
 from flowbuilder.engine.engine import Engine
-from flowbuilder.engine.inner_run import InnerEnding
+from flowbuilder.engine.inner_ending import InnerEnding
 from flowbuilder.runner import Backend
 
 

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbuilder.store.contract import Store
-from flowbuilder.store.rows import AttemptMade, AttemptRow, Encoded, Entry, RunBegan, RunRow, Unit, UnitEnded, UnitRow
+from flowbuilder.store.rows import (
+    AttemptMade,
+    AttemptRow,
+    Encoded,
+    Entry,
+    InnerMade,
+    InnerRow,
+    RunBegan,
+    RunRow,
+    Unit,
+    UnitEnded,
+    UnitRow,
+)
 from flowbuilder.store.values import encode
 
 
@@ -35,6 +47,11 @@ def ended(run_id: str, step: str, value: Any = None, *, item: int = -1, **facts:
 
 def attempted(run_id: str, step: str, number: int = 1, **facts: Any) -> AttemptMade:
     return AttemptMade(run_id, AttemptRow(unit=Unit(step), number=number, started_at=float(number), **facts))
+
+
+def called(run_id: str, step: str, key: bytes, value: Any = None, *, item: int = -1, **facts: Any) -> InnerMade:
+    facts = {"name": "fetch", "attempt": 1, "value": encode(value), **facts}
+    return InnerMade(run_id, InnerRow(unit=Unit(step, item), key=key, **facts))
 
 
 def names(rows: Sequence[UnitRow]) -> list[str]:

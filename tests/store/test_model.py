@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from flowbuilder.store.memory import MemoryStore
-from flowbuilder.store.rows import Entry, RunBegan, RunEnded, RunQuery, RunRow, Unit
+from flowbuilder.store.rows import Entry, InnerForgotten, RunBegan, RunEnded, RunQuery, RunRow, Unit
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.store.values import decode
-from tests.store.samples import attempted, began, ended, kept_values, write
+from tests.store.samples import attempted, began, called, ended, kept_values, write
 
 RUNS = st.integers(0, 3).map(lambda n: f"run{n}")
 STEPS = st.sampled_from(["a", "b", "数据"])
+KEYS = st.sampled_from([b"a", b"ab", bytes(16)])
 STATUSES = st.sampled_from(["success", "failed", "skipped", "undone"])
 NUMBERS = st.integers(1, 3)
 
@@ -71,6 +72,18 @@ class StoreModel(RuleBasedStateMachine):
             self.both(attempted(run, step, number), ended(run, step, attempts=number, started_at=1.0))
 
     @precondition(lambda self: self.known)
+    @rule(run=RUNS, step=STEPS, item=st.integers(-1, 2), key=KEYS, status=st.sampled_from(["success", "begun"]))
+    def call(self, run: str, step: str, item: int, key: bytes, status: str) -> None:
+        if run in self.known:
+            self.both(called(run, step, key, len(key), item=item, status=status))
+
+    @precondition(lambda self: self.known)
+    @rule(run=RUNS, step=STEPS, item=st.integers(-1, 2), key=st.none() | KEYS)
+    def forget_calls(self, run: str, step: str, item: int, key: bytes | None) -> None:
+        if run in self.known:
+            self.both(InnerForgotten(run, Unit(step, item), key))
+
+    @precondition(lambda self: self.known)
     @rule(run=RUNS, forgotten=st.sets(st.builds(Unit, STEPS, st.integers(-1, 2))))
     def resume(self, run: str, forgotten: set[Unit]) -> None:
         if run in self.known:
@@ -106,6 +119,7 @@ class StoreModel(RuleBasedStateMachine):
         for run in self.known:
             assert self.disk.units(run) == self.memory.units(run)
             assert self.disk.attempts(run) == self.memory.attempts(run)
+            assert sorted(self.disk.inner(run)) == sorted(self.memory.inner(run))
             values = [(unit, decode(value)) for unit, value in kept_values(self.disk, run)]
             assert values == [(unit, decode(value)) for unit, value in kept_values(self.memory, run)]
 

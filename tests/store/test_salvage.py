@@ -84,6 +84,7 @@ WHOLE = {
     "runs": Count(RUNS, 0),
     "steps and items": Count(RUNS * STEPS, 0),
     "attempts": Count(RUNS * STEPS, 0),
+    "inner calls": Count(0, 0),
     "cached results": Count(0, 0),
     "large values": Count(0, 0),
 }
@@ -252,7 +253,9 @@ def test_another_database_is_refused(damaged: Path, tmp_path: Path, statement: s
 
 def test_a_store_of_the_first_version_has_no_cache_to_save(damaged: Path) -> None:
     connection = sqlite3.connect(damaged)
-    connection.executescript("DROP TABLE cache; PRAGMA user_version = 1")
+    connection.executescript(
+        "DROP TABLE cache; DROP TABLE inner_calls; ALTER TABLE units DROP COLUMN inside; PRAGMA user_version = 1"
+    )
     connection.close()
     found, store = saved(damaged)
     assert found.counts["steps and items"] == Count(RUNS * STEPS, 0)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from flowbuilder.errors import RunRefusedError, StoreError
-from flowbuilder.store.rows import Encoded, RunEnded, RunQuery, Unit
+from flowbuilder.store.rows import Encoded, InnerForgotten, RunEnded, RunQuery, Unit
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.store.values import decode
-from tests.store.samples import attempted, began, ended, kept_values, names, write
+from tests.store.samples import attempted, began, called, ended, kept_values, names, write
 
 
 @pytest.fixture
@@ -124,6 +124,37 @@ def test_text_of_any_kind_comes_back(store: SqliteStore) -> None:
     assert row.sections == (("stdout", "\ud800"),)
 
 
+def test_calls_inside_bodies_are_kept_until_they_are_forgotten_or_their_run_is(store: SqliteStore) -> None:
+    large = "x" * 2_000_000
+    write(store, began("r1"), called("r1", "a", b"1", large), called("r1", "a", b"2"), called("r1", "b", b"1"))
+    assert [(str(row.unit), row.key, row.name) for row in store.inner("r1")] == [
+        ("a", b"1", "fetch"), ("a", b"2", "fetch"), ("b", b"1", "fetch"),
+    ]  # fmt: skip
+    assert decode(store.inner("r1")[0].value) == large
+    write(store, InnerForgotten("r1", Unit("a"), b"2"), InnerForgotten("r1", Unit("b")))
+    assert [row.key for row in store.inner("r1")] == [b"1"]
+    store.purge(["r1"])
+    assert store.inner("r1") == []
+    assert not list(store.path.with_suffix(".values").glob("??/*"))
+
+
+def test_a_store_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
+    store = SqliteStore(path)
+    write(store, began("r1"), ended("r1", "a", 1))
+    store.close()
+    with sqlite3.connect(path) as raw:
+        raw.executescript(
+            "DROP TABLE inner_calls; ALTER TABLE units DROP COLUMN inside; DROP TABLE cache; PRAGMA user_version = 1"
+        )
+    raw.close()
+    store = SqliteStore(path)
+    write(store, ended("r1", "b", 2, inside={"success": 3}), called("r1", "b", b"1"))
+    assert [(str(row.unit), row.inside) for row in store.units("r1")] == [("a", None), ("b", {"success": 3})]
+    assert len(store.inner("r1")) == 1
+    assert store.problems() == []
+    store.close()
+
+
 def test_a_newer_store_is_refused_and_left_as_it_is(path: Path) -> None:
     SqliteStore(path).close()
     with sqlite3.connect(path) as raw:
@@ -134,7 +165,7 @@ def test_a_newer_store_is_refused_and_left_as_it_is(path: Path) -> None:
         SqliteStore(path)
     assert str(refused.value) == (
         f"this run store was written by a newer FlowBuilder ({path})\n  got: version 99\n"
-        "  allowed: up to version 2\n  hint: update FlowBuilder, or name another file"
+        "  allowed: up to version 3\n  hint: update FlowBuilder, or name another file"
     )
     assert path.read_bytes() == before
 

@@ -91,7 +91,7 @@ def _steps(units: Sequence[UnitRow], attempts: Sequence[AttemptRow], *, with_ite
         return
     yield ""
     width = min(max(len(shown(str(unit))) for unit in [*(one.unit for one in ended), *open_]), WIDEST)
-    suffix = max((len(_attempt(one)) for one in ended), default=0)
+    suffix = max((len(_remarks(one)) for one in ended), default=0)
     line = _Line(units, Terminal().width - width - BESIDE - suffix)
     for one in ended:
         name, took = shown(str(one.unit)), duration_of(one.duration)
@@ -106,13 +106,16 @@ def _start(row: UnitRow) -> float:
     return math.inf if row.started_at is None else row.started_at
 
 
-def _attempt(row: UnitRow) -> str:
-    return f"  attempt {row.attempts}" if row.attempts > 1 else ""
+def _remarks(row: UnitRow) -> str:
+    calls = sum((row.inside or {}).values())
+    parts = [f"{calls:,} call{'s' * (calls != 1)} inside"] if calls else []
+    parts += [f"attempt {row.attempts}"] if row.attempts > 1 else []
+    return "".join(f"  {part}" for part in parts)
 
 
 def _about(row: UnitRow, line: _Line) -> str:
     about = shown(row.reason, 60) if row.status in ("skipped", UNDONE) else line.of(row)
-    return f"{about}{_attempt(row)}"
+    return f"{about}{_remarks(row)}"
 
 
 class _Line:
