@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.calls import Calls
-from flowbuilder.engine.inner_run import Fed, InnerRun
+from flowbuilder.engine.inner_run import InnerRun
 from flowbuilder.engine.lending import Taker
 from flowbuilder.engine.limits import Limit, pool_of
 from flowbuilder.engine.outside import needs_inside
-from flowbuilder.engine.pulling import Pulling
-from flowbuilder.engine.recollection import Look, Recollection, look_nowhere
+from flowbuilder.engine.pulling import Fed, Pulling
+from flowbuilder.engine.remembering import Remembering
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import StepInfo
@@ -24,8 +24,6 @@ from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
 from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
 from flowbuilder.plan.inner import InnerStep
 from flowbuilder.results import Status
-
-TURN = 0.002  # seconds that a body has the loop for looking at what is kept
 
 
 class Inner:
@@ -51,7 +49,7 @@ class Inner:
         self._open: dict[InnerRun, Waiter] = {}
         self._taker: Taker | None = None
         self._returning: list[Waiter] = []
-        self.recollection: Recollection | None = None
+        self.remembering = Remembering(attempt, run, engine)
         self._is_stopped = False
         self._lost: BaseException | None = None
 
@@ -152,7 +150,7 @@ class Inner:
     def _calling(self, waiter: Waiter, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Waiting[Any]:
         planned = self._planned(fn, len(args), frozenset(kwargs))
         given = {**dict(zip(planned.names, args, strict=True)), **kwargs}
-        known = self._look(planned, given)({})
+        known = self.remembering.of(planned, given)({})
         if known.is_kept:
             self._pass_by(planned)
             # A body that makes nothing but such calls lets others have the loop, too.
@@ -172,7 +170,7 @@ class Inner:
     ) -> Waiting[list[Any]]:
         planned = self._planned(fn, 1, frozenset(fixed))
         pulling = Pulling(items, planned.names[0], fixed)
-        look = self._look(planned, fixed)
+        look = self.remembering.of(planned, fixed)
         call = self._opened(planned, waiter, pulling.total)
         window = min(limit or call.window, call.window)
         call.tell_start()
@@ -183,25 +181,11 @@ class Inner:
                 break
             if room <= 0 or pulling.is_over:
                 yield
-            elif not self._filled(call, pulling, look, room):
+            elif not pulling.fill(room, look, partial(self._feed, call)):
                 waiter.wake()
                 yield
         yield from self._returned(call, waiter)
         return call.outcome(pulling.error)
-
-    def _filled(self, call: InnerRun, pulling: Pulling, look: Look, room: int) -> bool:
-        """Let items wait for slots until there is no more ``room``; return whether that took too long.
-
-        Those that are kept take no room, and there may be a million of them.
-        """
-        until = time.monotonic() + TURN
-        while room > 0 and not pulling.is_over:
-            if time.monotonic() > until:
-                return False
-            calls = [(given, look(given)) for given in pulling.pulled(room)]
-            self._feed(call, calls, is_last=pulling.is_over)
-            room -= sum(not known.is_kept for _, known in calls)
-        return True
 
     def _until_done(self, call: InnerRun) -> Waiting[None]:
         while True:
@@ -272,20 +256,6 @@ class Inner:
         self.run.state.providers.know(planned.provided)
         return planned
 
-    def _look(self, planned: InnerStep, fixed: Mapping[str, Any]) -> Look:
-        """Return what tells of calls whether they were made before the run was resumed; without the lock."""
-        if self._engine.journal is None:
-            return look_nowhere
-        found = self.recollection or self._recollected()
-        return look_nowhere if found is None else found.of(planned, fixed)
-
-    def _recollected(self) -> Recollection | None:
-        made = self.run.recollection(self.attempt)
-        with self._engine.lock:
-            # A body may call from threads of its own: all have one.
-            self.recollection = self.recollection or made
-            return self.recollection
-
     def _pass_by(self, planned: InnerStep) -> None:
         """Count a call that is kept, and not made again."""
         with self._engine.lock:
@@ -316,7 +286,7 @@ class Inner:
         count = self._names[name]
         return f"{self.attempt.info.name}/{name}" + (f"~{count}" if count > 1 else "")
 
-    def _feed(self, call: InnerRun, calls: list[Fed], *, is_last: bool, is_map: bool = True) -> None:
+    def _feed(self, call: InnerRun, calls: Sequence[Fed], *, is_last: bool, is_map: bool = True) -> None:
         with self._engine.lock:
             call.feed(calls, is_last=is_last, is_map=is_map)
         self._engine.wake_lanes()

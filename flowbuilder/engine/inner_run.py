@@ -13,15 +13,15 @@ from flowbuilder.engine.inner_schedule import InnerSchedule
 from flowbuilder.engine.inner_state import InnerState
 from flowbuilder.engine.kept import Kept
 from flowbuilder.engine.limits import Limit, Needs
-from flowbuilder.engine.recollection import Known, Recollection
+from flowbuilder.engine.pulling import Fed
+from flowbuilder.engine.recollection import Recollection
+from flowbuilder.engine.remembering import Remembering
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import Waiter
 from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.inner import InnerStep
 from flowbuilder.results import Status, StepResult
-
-Fed = tuple[Mapping[str, Any], Known]  # the arguments of a unit, and what is known of it
 
 
 class Body(Protocol):
@@ -31,7 +31,7 @@ class Body(Protocol):
     run: Run
     resources: Mapping[str, Limit]
     counts: Counter[str]
-    recollection: Recollection | None
+    remembering: Remembering
 
 
 class InnerRun(Run):
@@ -120,8 +120,7 @@ class InnerRun(Run):
 
     def recollection(self, attempt: Attempt) -> Recollection | None:
         """Return what is known of the calls that an attempt's body makes; None where nothing is kept."""
-        around = self._body.recollection
-        return around.inside(attempt) if around is not None else None
+        return self._body.remembering.inside(attempt)
 
     def stop(self, reason: str) -> None:
         """Cancel it: what has not started is skipped, what runs is cancelled and, after the grace period, left."""
