@@ -56,6 +56,7 @@ class InnerSchedule(Schedule):
     def keep(self) -> None:
         """Count a unit that succeeded before, and is not done again."""
         self._state.append(SUCCESS)
+        self._lines.append(self._line)
 
     def step(self, unit: int) -> int:
         """Return 0: all of them are of one step."""
