@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
 from typing import Any
-from weakref import WeakMethod
 
 import anyio
 
@@ -18,6 +17,7 @@ from flowbuilder.engine.outcome import TOO_MANY_FAILED, plugin_notes, run_result
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.share import Share
 from flowbuilder.engine.state import RunState
+from flowbuilder.engine.timers import weakly
 from flowbuilder.engine.undoing import Undoing
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.results import RunResult
@@ -164,10 +164,8 @@ class Conduct:
     def _begin_steps(self) -> None:
         self.run = self._begun()
         if self.info.definition.timeout is not None:
-            # Weak, so that a run that ended is not kept until the time is up.
-            overran = WeakMethod(self._overran)
             with self._engine.lock:
-                self._engine.at(self._started + self.info.definition.timeout, lambda: (call := overran()) and call())
+                self._engine.at(self._started + self.info.definition.timeout, weakly(self._overran))
         # It may have been stopped already: then nothing starts.
         self.attend()
 
@@ -272,7 +270,7 @@ class Conduct:
             self._counts_grace = True
             number = self._grace_number
             with self._engine.lock:
-                self._engine.at(time.monotonic() + self.info.config.grace, lambda: self._over(number))
+                self._engine.at(time.monotonic() + self.info.config.grace, weakly(self._over, number))
 
     def _forget_grace(self) -> None:
         """Let the next count begin anew, whether or not one was going on."""

@@ -153,8 +153,7 @@ class Ending:
 
     def _try_in(self, unit: int, delay: float) -> None:
         if delay:
-            due = self._state.due[unit] = time.monotonic() + delay
-            self._state.shared.at(due, lambda: self._due(unit))
+            self._state.try_at(unit, time.monotonic() + delay)
         else:
             # At once, and not by the clock, which would leave the order to chance.
             self._schedule.due(unit)
@@ -175,10 +174,6 @@ class Ending:
         )  # fmt: skip
         self._schedule.wait(unit)
         self._try_in(unit, delay)
-
-    def _due(self, unit: int) -> None:
-        self._state.due.pop(unit, None)
-        self._schedule.due(unit)
 
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
         unit = attempt.unit

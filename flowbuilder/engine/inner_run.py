@@ -17,6 +17,7 @@ from flowbuilder.engine.pulling import Fed
 from flowbuilder.engine.recollection import Recollection
 from flowbuilder.engine.remembering import Remembering
 from flowbuilder.engine.run import Run
+from flowbuilder.engine.timers import weakly
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import Waiter
 from flowbuilder.errors import StepCancelledError
@@ -136,7 +137,7 @@ class InnerRun(Run):
                 attempt.inner.stop()
         if self.schedule.open:
             self.state.shared.attend(self.attend)
-            self.state.shared.at(time.monotonic() + self.info.config.grace, self.leave)
+            self.state.shared.at(time.monotonic() + self.info.config.grace, weakly(self.leave))
 
     def leave(self) -> None:
         """Wait for nothing any more: bodies that still run are left behind."""

@@ -20,6 +20,7 @@ from flowbuilder.engine.records import Records
 from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
+from flowbuilder.engine.timers import weakly
 from flowbuilder.engine.values import Values
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wiring import barriers_of, wired
@@ -173,8 +174,12 @@ class RunState:
     def _wait_until(self, unit: int, name: str) -> None:
         """Let a unit be due at a time of the clock on the wall, which alone outlives a process."""
         assert self.info.kept is not None
-        due = self.due[unit] = time.monotonic() + max(self.info.kept.due[name] - time.time(), 0.0)
-        self.shared.at(due, lambda: self._is_due(unit))
+        self.try_at(unit, time.monotonic() + max(self.info.kept.due[name] - time.time(), 0.0))
+
+    def try_at(self, unit: int, when: float) -> None:
+        """Let a unit that waits be tried at ``when``, in seconds of the monotonic clock."""
+        self.due[unit] = when
+        self.shared.at(when, weakly(self._is_due, unit))
 
     def _is_due(self, unit: int) -> None:
         self.due.pop(unit, None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable
+from typing import Any
+from weakref import WeakMethod
 
 Due = Callable[[], None]
 
@@ -33,3 +35,15 @@ class Timers:
         while self._heap and self._heap[0][0] <= now:
             found.append(heapq.heappop(self._heap)[2])
         return found
+
+
+def weakly(method: Callable[..., Any], *arguments: Any) -> Due:
+    """Return a call of a bound method, which is due only if its object is still there: it is not kept until then."""
+    kept = WeakMethod(method)
+
+    def due() -> None:
+        found = kept()
+        if found is not None:
+            found(*arguments)
+
+    return due

@@ -15,6 +15,7 @@ from flowbuilder import (
     FlowBuilder,
     Plan,
     Registry,
+    Retry,
     SchedulerStats,
     WorkflowScheduler,
     hookimpl,
@@ -153,6 +154,39 @@ def test_a_scheduler_keeps_nothing_of_runs_that_ended(in_loop: InLoop, words: di
             await scheduler.submit(single("last", lambda: 1)).wait()
             gc.collect()
             # By its type alone: an object of some other test may answer questions as it likes.
+            return sum(type(one) is Heavy for one in gc.get_objects())
+
+    assert in_loop(main) <= 1
+
+
+def test_runs_that_are_cancelled_are_not_kept_until_a_retry_would_have_been_due(in_loop: InLoop) -> None:
+    class Heavy: ...
+
+    def heavy() -> Heavy:
+        return Heavy()
+
+    def fails(heavy: Heavy) -> None:
+        raise OSError
+
+    class Watcher:
+        def __init__(self) -> None:
+            self.retrying = threading.Semaphore(0)
+
+        @hookimpl
+        def flowbuilder_step_retry(self) -> None:
+            self.retrying.release()
+
+    async def main() -> int:
+        watcher = Watcher()
+        flow = FlowBuilder("report").step(heavy).step(fails, retries=Retry(1, delay=3600)).build()
+        async with WorkflowScheduler(plugins=[watcher]) as scheduler:
+            for _ in range(5):
+                handle = scheduler.submit(flow)
+                await anyio.to_thread.run_sync(watcher.retrying.acquire)
+                handle.cancel()
+                assert (await handle.wait()).status == "cancelled"
+            await scheduler.submit(single("last", lambda: 1)).wait()
+            gc.collect()
             return sum(type(one) is Heavy for one in gc.get_objects())
 
     assert in_loop(main) <= 1
