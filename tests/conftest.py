@@ -39,6 +39,15 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Let this thread go without coverage: what something costs is not what measuring it costs."""
+    before = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(before)
+
+
 class InLoop(Protocol):
     """Awaits an async function on a loop of its own."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,7 @@ def test_the_result_is_that_of_one_run(recorder: Recorder) -> None:
 # The pytest plugin, as the author of a plugin uses it.
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_fixtures_are_there_for_whoever_installs_flowbuilder(tmp_path: Path) -> None:
     (tmp_path / "my_plugin.py").write_text(
         "from flowbuilder import hookimpl\n@hookimpl\ndef flowbuilder_report_header(config): return 'my header'\n"
@@ -213,19 +215,22 @@ def test_the_fixtures_are_there_for_whoever_installs_flowbuilder(tmp_path: Path)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "wrong", ["assert_counts(failed=1)", "status_of('b')", "assert_lines('*no such line*')", "result"]
-)
-def test_a_failure_points_at_the_line_of_the_test(tmp_path: Path, wrong: str) -> None:
+@pytest.mark.usefixtures("unmeasured")
+def test_a_failure_points_at_the_line_of_the_test(tmp_path: Path) -> None:
+    wrong = ["assert_counts(failed=1)", "status_of('b')", "assert_lines('*no such line*')", "result"]
     (tmp_path / "test_wrong.py").write_text(
-        "def test_wrong(flowtester):\n"
-        "    flowtester.write('flow_a.py', 'from flowbuilder import step\\n@step\\ndef a(): ...\\n')\n"
-        "    outcome = flowtester.run('list')\n"
-        f"    outcome.{wrong}\n"
+        "".join(
+            f"def test_wrong_{number}(flowtester):\n"
+            "    flowtester.write('flow_a.py', 'from flowbuilder import step\\n@step\\ndef a(): ...\\n')\n"
+            "    outcome = flowtester.run('list')\n"
+            f"    outcome.{call}\n"
+            for number, call in enumerate(wrong)
+        )
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "\ntest_wrong.py:4: AssertionError" in done.stdout
+    lines = [f"test_wrong.py:{line}" for line in (4, 8, 12, 16)]
+    assert re.findall(r"^(test_wrong\.py:\d+): AssertionError$", done.stdout, re.M) == lines
 
 
 def test_the_plugin_is_loaded_by_its_entry_point(pytestconfig: pytest.Config) -> None:

@@ -17,12 +17,14 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests" / "typing"
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_mypy_sees_the_types_that_are_meant() -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(FOLDER)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("", 0)
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(shutil.which("node") is None, reason="pyright is a program for Node.js")
 def test_pyright_sees_the_types_that_are_meant(tmp_path: Path) -> None:
     for file in FOLDER.glob("*.py"):

@@ -231,6 +231,7 @@ def test_what_other_plugins_say_stands_between_failures_and_counts() -> None:
     assert text.index("= failures =") < text.index("added") < text.index("1 succeeded")
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_end_is_short_and_quick_with_ten_thousand_failures() -> None:
     flow = FlowBuilder("bad")
 

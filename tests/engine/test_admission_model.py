@@ -15,6 +15,7 @@ from flowbuilder.engine.limits import Limit, Needs, pool_of
 from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.share import Share
 
+SEEDS = st.integers(0, 10**9)
 Unit = tuple[Share, int]
 
 
@@ -142,20 +143,34 @@ class Play:
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@given(seed=st.integers(0, 10**9))
-@settings(max_examples=150, deadline=None)
+@given(seed=SEEDS)
+@settings(max_examples=40, deadline=None)
 def test_the_best_that_fits_starts_and_all_ends(policy: str, seed: int) -> None:
     Play(seed, policy).run(150)
 
 
-@pytest.mark.parametrize("policy", sorted(POLICIES))
-@given(seed=st.integers(0, 10**9))
-@settings(max_examples=100, deadline=None)
-def test_the_same_holds_where_much_is_aged(policy: str, seed: int) -> None:
+def play_with_much_aged(policy: str, seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flowbuilder.engine.aging.PATIENCE", 3)
         patch.setattr("flowbuilder.engine.aging.STRIDE", 2)
         Play(seed, policy).run(150)
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+@given(seed=SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_the_same_holds_where_much_is_aged(policy: str, seed: int) -> None:
+    play_with_much_aged(policy, seed)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+@given(seed=SEEDS)
+@settings(max_examples=1_000, deadline=None)
+def test_both_hold_over_many_more_seeds(policy: str, seed: int) -> None:
+    Play(seed, policy).run(150)
+    play_with_much_aged(policy, seed)
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))

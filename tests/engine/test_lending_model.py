@@ -15,6 +15,8 @@ from flowbuilder.engine.limits import Limit, Needs, pool_of
 from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.share import Share
 
+SEEDS = st.integers(0, 10**9)
+
 
 @dataclass(eq=False)
 class Body:
@@ -135,7 +137,17 @@ class Play:
 
 @pytest.mark.parametrize("has_resources", [False, True])
 @pytest.mark.parametrize("policy", sorted(POLICIES))
-@given(seed=st.integers(0, 10**9))
-@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS)
+@settings(max_examples=6, deadline=None)
 def test_limits_hold_every_depth_is_bounded_and_all_ends(policy: str, has_resources: bool, seed: int) -> None:
+    Play(seed, policy, has_resources=has_resources).run()
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("has_resources", [False, True])
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+@given(seed=SEEDS)
+@settings(max_examples=400, deadline=None)
+def test_limits_hold_in_many_more_trees(policy: str, has_resources: bool, seed: int) -> None:
     Play(seed, policy, has_resources=has_resources).run()

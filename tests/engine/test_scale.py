@@ -72,6 +72,7 @@ def measured(kind: str, *counts: int) -> list[dict[str, float]]:
     return found
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["thread", "map"])
 def test_100_000_steps_run_in_one_go_in_3_kib_each_planning_included(kind: str) -> None:
@@ -91,6 +92,7 @@ def test_the_cost_of_a_step_does_not_grow_with_their_number(kind: str) -> None:
     assert many <= 1.5 * few
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.timeout(120)
 def test_the_cost_of_a_step_does_not_grow_from_thousands_to_ten_thousands() -> None:
     rounds = [measured("loop", 3_000, 30_000) for _ in range(2)]

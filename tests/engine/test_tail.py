@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given, strategies as st
 
 from flowbuilder.engine.tail import LIMIT, Tail
@@ -31,6 +32,7 @@ def test_of_a_long_text_the_end_is_kept_and_the_rest_counted(sizes: list[int]) -
     assert tail.text == note + whole[dropped:]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_million_lines_are_cheap() -> None:
     tail, started = Tail(), time.process_time()
     for number in range(1_000_000):
