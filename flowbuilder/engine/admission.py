@@ -19,6 +19,22 @@ from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, L
 from flowbuilder.engine.policies import Fifo, Policy
 
 
+class WaitingTimes:
+    """How long units waited to start: all of it, and the longest, in seconds."""
+
+    __slots__ = ("longest", "total")
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Add what one unit waited."""
+        self.total += seconds
+        if seconds > self.longest:
+            self.longest = seconds
+
+
 class Admission:
     """Grants slots and resources: all that a unit needs, or nothing.
 
@@ -28,18 +44,17 @@ class Admission:
     Args:
         policy: in which order waiting units start.
         limit: how many units run at once, over all lanes and runs; None for no limit.
-        clock: times how long units wait.
+        clock: times how long units wait; None where nobody asks.
 
-    ``starts`` counts what has started in lanes that take slots, ``waited`` how long all of it waited to start, in the
-    clock's seconds, and ``longest_wait`` the longest of it.
+    ``starts`` counts what has started in lanes that take slots, ``waits`` how long all of it waited to start, where
+    there is a clock.
     """
 
-    def __init__(self, policy: Policy, limit: int | None = None, clock: Clock = lambda: 0.0) -> None:
+    def __init__(self, policy: Policy, limit: int | None = None, clock: Clock | None = None) -> None:
         self.limit = limit
         self.held = 0
         self.starts = 0
-        self.waited = 0.0
-        self.longest_wait = 0.0
+        self.waits = WaitingTimes()
         self.policy = policy
         # One run alone is first in, first out, and that costs nothing.
         self._asks = not isinstance(policy, Fifo)
@@ -93,11 +108,9 @@ class Admission:
             entry = self._take_from(line)
         key, _, share, unit, _, since = entry
         if slots.takes:
-            waited = self._clock() - since
             self.starts += 1
-            self.waited += waited
-            if waited > self.longest_wait:
-                self.longest_wait = waited
+            if self._clock is not None:
+                self.waits.add(self._clock() - since)
         if self._asks:
             self.policy.started(key)
             self._aging.went(entry)
@@ -261,7 +274,8 @@ class Admission:
     def enqueue(self, share: Waiter, unit: int, step: int, line: Line) -> None:
         """Let a unit of a step wait in a line, at the place that the policy gives it."""
         key = share.key(step) if self._asks else 0
-        entry: Entry = (key, self._order, share, unit, self.starts, self._clock())
+        since = self._clock() if self._clock is not None else 0.0
+        entry: Entry = (key, self._order, share, unit, self.starts, since)
         self._order += 1
         if self._has_turns:
             self._aging.came(entry, line)

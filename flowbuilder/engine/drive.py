@@ -171,8 +171,8 @@ class Driver:
                 running=len(self._conducts),
                 ended=dict(self._ended),
                 starts=admission.starts,
-                waited=admission.waited,
-                longest_wait=admission.longest_wait,
+                waited=admission.waits.total,
+                longest_wait=admission.waits.longest,
                 resources=self._engine.resources,
                 limit=admission.limit,
             )

@@ -35,12 +35,16 @@ from flowbuilder.engine.timers import Timers
 
 
 class Limits(NamedTuple):
-    """What all runs of an engine share: slots, resources by name, the order of starting, failures allowed."""
+    """What all runs of an engine share: slots, resources by name, the order of starting, failures allowed.
+
+    How long steps wait to start is timed where somebody may ask.
+    """
 
     max_concurrency: int | Literal["auto"] | None
     resources: Mapping[str, int]
     policy: Policy
     max_failures: int | None = None
+    is_timed: bool = True
 
 
 class Engine:
@@ -71,7 +75,7 @@ class Engine:
         # What the limit of all runs may come to; the admission has what it is now.
         self.most_at_once = MOST if limits.max_concurrency == "auto" else limits.max_concurrency
         now = self._adaptive.limit if self._adaptive else self.most_at_once
-        self.admission = Admission(limits.policy, now, time.monotonic)
+        self.admission = Admission(limits.policy, now, time.monotonic if limits.is_timed else None)
         self.resources = pool_of(limits.resources, time.monotonic)
         self.relay = Relay(host, self._drained)
         self.teller: Teller = journal or self.relay

@@ -47,7 +47,7 @@ async def execute(
     """
     # Whoever is cancelled already gets no run at all.
     await anyio.lowlevel.checkpoint_if_cancelled()
-    limits = Limits(info.config.max_concurrency, info.config.resources or {}, Fifo())
+    limits = Limits(info.config.max_concurrency, info.config.resources or {}, Fifo(), is_timed=False)
     driver = Driver(host, factories, limits, journal)
     try:
         async with anyio.create_task_group() as group:
