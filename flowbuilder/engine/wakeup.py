@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextvars import Context
+from typing import Any
 
 import anyio
 import sniffio
@@ -63,6 +64,23 @@ def cancelling() -> Callable[[], int]:
 
     task = asyncio.current_task()
     return task.cancelling if task else int
+
+
+def leave_scopes(own: anyio.CancelScope) -> None:
+    """Leave all scopes that are open in this loop task inside ``own``: whoever opened them is awaited no more.
+
+    Only anyio on asyncio has to be told; it has no public way to.
+    """
+    if sniffio.current_async_library() == "trio":
+        return
+    import asyncio
+
+    from anyio._backends import _asyncio
+
+    states: Any = getattr(_asyncio, "_task_states", {})
+    state = states.get(asyncio.current_task())
+    while state is not None and state.cancel_scope not in (None, own):
+        state.cancel_scope.__exit__(None, None, None)
 
 
 def without_loop(variables: Context) -> Context:

@@ -87,3 +87,18 @@ def test_the_body_after_one_that_was_cancelled_by_itself_counts_no_cancellation(
     result = run(flow, config=ParallelConfig(max_concurrency=1))
     assert isinstance(result.steps["rash"].error, asyncio.CancelledError)
     assert result.value == {"calm": 0}
+
+
+@pytest.mark.parametrize("timeout", [None, 0.02])
+def test_a_body_that_is_left_behind_in_scopes_of_its_own_harms_nobody(backend: Backend, timeout: float | None) -> None:
+    async def shielded() -> None:
+        with anyio.CancelScope(), anyio.CancelScope(shield=True):
+            await anyio.sleep(0.3)
+
+    async def fails() -> None:
+        raise ValueError
+
+    flow = FlowBuilder("flow").step(shielded, timeout=timeout).step(fails).build()
+    result = run(flow, backend=backend, config=ParallelConfig(grace=0.05, fail_fast=timeout is None))
+    assert result.steps["shielded"].status is (Status.TIMED_OUT if timeout else Status.CANCELLED)
+    assert "still runs" in result.notes[0]

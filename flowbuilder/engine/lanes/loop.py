@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.lanes.base import Source
-from flowbuilder.engine.wakeup import cancelling
+from flowbuilder.engine.wakeup import cancelling, leave_scopes
 
 AT_ONCE = 1_000
 TURN = 0.002  # seconds for which a worker goes on without letting others have the loop
@@ -121,6 +121,8 @@ class LoopLane:
                 raise
         finally:
             del self._scopes[attempt]
+        if attempt.is_left:
+            leave_scopes(scope)
         if scope.cancel_called:
             attempt.cancelled()
         return not (attempt.is_left or scope.cancel_called)
@@ -132,6 +134,8 @@ class LoopLane:
             rest = attempt.begin()
             if rest is not None:
                 await rest
+            if attempt.is_left:
+                leave_scopes(limit)
         # What a body returns after its deadline is never a success, even if it swallowed the cancellation.
         if limit.cancel_called and not attempt.is_untimed:
             attempt.timed_out()
