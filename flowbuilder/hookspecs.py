@@ -95,7 +95,8 @@ def flowbuilder_collection_finish(registry: Collection) -> None:
 def flowbuilder_plan(plan: Plan) -> None:
     """Look at a finished plan; called on the thread that plans, once for each run, before it starts.
 
-    An exception stops the run before anything starts.
+    An exception stops the run before anything starts. It is not called for a workflow that a body runs by
+    ``ctx.run``, whose plan ``run_start`` has.
     """
 
 
@@ -104,7 +105,11 @@ def flowbuilder_plan(plan: Plan) -> None:
 
 @hookspec
 def flowbuilder_run_start(run: RunInfo) -> None:
-    """Hear that a run starts; the first hook of every run. Hook thread."""
+    """Hear that a run starts; the first hook of every run. Hook thread.
+
+    A workflow that a body runs by ``ctx.run`` is a nested run, and told as any other, between the start and the end of
+    that body: ``run.parent`` says whose it is, ``run.full_name(step)`` what a step is called in the whole.
+    """
 
 
 @hookspec

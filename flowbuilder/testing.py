@@ -29,13 +29,14 @@ class Recorder:
     """A plugin that records what it hears, in order.
 
     ``told`` has a short line for each hook ("start measure[3] 1", "finish total"), ``results`` the
-    result of each step and item that ended, ``runs`` the result of each run.
+    result of each step and item that ended, ``runs`` the result of each run, and ``nested`` of each that a body ran.
     """
 
     def __init__(self) -> None:
         self.told: list[str] = []
         self.results: dict[str, StepResult[Any]] = {}
         self.runs: list[RunResult[Any]] = []
+        self.nested: list[RunResult[Any]] = []
         self._steps: list[tuple[str, str]] = []
 
     def of(self, step: str) -> list[str]:
@@ -108,7 +109,7 @@ class Recorder:
     @hookimpl
     def flowbuilder_run_finish(self, run: RunInfo, result: RunResult[Any]) -> None:
         """Record the end of a run."""
-        self.runs.append(result)
+        (self.runs if run.parent is None else self.nested).append(result)
         self.told.append(f"run_finish {run.workflow} {result.status}")
 
 

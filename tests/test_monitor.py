@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, ParallelExecutor, Registry, run
+from flowbuilder import Context, FlowBuilder, ParallelConfig, ParallelExecutor, Registry, run
 from flowbuilder.monitor import Monitor
 
 
@@ -50,3 +50,19 @@ def test_a_closed_stderr_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     result = run(FlowBuilder("quiet").step(fine).build(), plugins=[Monitor()])
     assert result.plugin_failures == ()
+
+
+def test_what_runs_inside_is_told_and_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    inner = FlowBuilder("sales").step(lambda: 1, name="load").build()
+
+    def crawl(ctx: Context) -> None:
+        ctx.run_sync(inner)
+        ctx.run_sync(lambda: 1)
+
+    run(FlowBuilder("flow").step(crawl).build(), plugins=[Monitor()])
+    assert re.sub(r"\d\.\d\d s", "0.00 s", capsys.readouterr().err) == (
+        "[0/1] crawl/sales.load success in 0.00 s\n"
+        "[0/1] crawl/lambda success in 0.00 s\n"
+        "[1/1] crawl success in 0.00 s\n"
+        "1 succeeded, 0 failed, 0 skipped in 0.00 s\n"
+    )

@@ -34,6 +34,7 @@ class Row:
     failed: int = 0
     progress: tuple[float, float | None] | None = None
     parent: tuple[str, str] | None = None
+    depth: int = 0
     next_attempt: float | None = None
     rounds: int = 0
     waits_for_round: bool = False
@@ -110,7 +111,15 @@ class Rows:
         self._planned.append(plan)
 
     def run_started(self, run: RunInfo) -> None:
-        """A run has started."""
+        """A run has started; a nested one is a row below the step it runs in, which counts its steps."""
+        if run.parent is not None:
+            outer, step, name = run.parent
+            place = self._place(outer, whole_name(step))
+            row = self._rows[run.run_id, ""] = Row(
+                name.removeprefix(f"{step.name}/"), time.monotonic(), total=len(run.plan.steps)
+            )
+            self._put_below(row, place)
+            return
         if self.is_empty:
             self._started, self.is_empty, self.is_stopping, self.is_shared = time.monotonic(), False, False, False
             self.done = self.failed = self._steps = self._items = self._items_done = 0
@@ -125,13 +134,16 @@ class Rows:
 
     def run_ended(self, run: RunInfo) -> None:
         """A run has ended."""
+        if run.parent is not None:
+            self._rows.pop((run.run_id, ""), None)
+            return
         self._runs.pop(run.run_id, None)
         self._kept.pop(run.run_id, None)
         self.is_empty = not self._runs and not self._planned
 
     def step_started(self, run: RunInfo, step: StepInfo, attempt: int) -> None:
         """An attempt of a step or an item has started."""
-        key = run.run_id, whole_name(step)
+        key = self._place(run, whole_name(step))
         row = self._rows.get(key)
         if row is None:
             # What a workflow holds, it holds for its whole run and not for its body.
@@ -140,8 +152,13 @@ class Rows:
                 self.name(run.workflow, key[1]), time.monotonic(), total=step.total, needs=needs
             )
             if step.parent is not None:
-                row.parent = run.run_id, step.parent.rpartition("[")[0] if step.parent.endswith("]") else step.parent
-                row.name = "  " * key[1].count("/") + key[1].removeprefix(f"{step.parent}/")
+                outer = step.parent.rpartition("[")[0] if step.parent.endswith("]") else step.parent
+                row.name = key[1].removeprefix(f"{step.parent}/")
+                self._put_below(row, self._place(run, outer))
+                return
+            if run.parent is not None:
+                row.name = key[1]
+                self._put_below(row, (run.run_id, ""))
                 return
             self._items += step.total or 0
             if step.total and run.run_id in self._kept:
@@ -152,15 +169,25 @@ class Rows:
         else:
             row.waiting.discard(step.name)
 
+    def _place(self, run: RunInfo, name: str) -> tuple[str, str]:
+        """Return the place of a step; the body of a nested run stands for that run as a whole."""
+        return run.run_id, "" if run.parent is not None and name == run.plan.body else name
+
+    def _put_below(self, row: Row, outer: tuple[str, str]) -> None:
+        """Let a row stand below another one, further in."""
+        row.parent = outer
+        row.depth = self._rows[outer].depth + 1 if outer in self._rows else 1
+        row.name = "  " * row.depth + row.name
+
     def step_progressed(self, run: RunInfo, step: StepInfo, done: float, total: float | None) -> None:
         """The body of a step, or of an item, says how far it is."""
-        row = self._rows.get((run.run_id, whole_name(step)))
+        row = self._rows.get(self._place(run, whole_name(step)))
         if row is not None and step.item is None:
             row.progress = done, total
 
     def step_waits(self, run: RunInfo, step: StepInfo, delay: float, rounds: int = 0) -> None:
         """A step or an item waits for its next attempt, or after so many ``rounds`` for the next of these."""
-        row = self._rows.get((run.run_id, whole_name(step)))
+        row = self._rows.get(self._place(run, whole_name(step)))
         if row is None:
             return
         row.rounds, row.waits_for_round = rounds or row.rounds, bool(rounds)
@@ -171,10 +198,14 @@ class Rows:
 
     def step_ended(self, run: RunInfo, step: StepInfo, *, failed: bool) -> None:
         """A step or an item has ended."""
-        key = run.run_id, whole_name(step)
-        is_inside = step.parent is not None
+        key = self._place(run, whole_name(step))
+        is_inside = step.parent is not None or run.parent is not None
         if step.item is None:
-            self._rows.pop(key, None)
+            if run.parent is not None and step.parent is None and (whole := self._rows.get((run.run_id, ""))):
+                whole.done += 1
+                whole.failed += failed
+            if key[1]:
+                self._rows.pop(key, None)
             self.done += not is_inside
             self.failed += failed and not is_inside
             return

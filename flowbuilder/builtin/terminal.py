@@ -109,6 +109,9 @@ class Report:
     def flowbuilder_plan(self, plan: Plan) -> None:
         """Count what will run, and say what is doubtful about it."""
         self._rows.run_planned(plan)
+        self._warn(plan)
+
+    def _warn(self, plan: Plan) -> None:
         for text in plan.warnings:
             if self._level >= USUAL and text not in self._warned:
                 self._warned.add(text)
@@ -119,6 +122,10 @@ class Report:
     @hookimpl
     def flowbuilder_run_start(self, run: RunInfo) -> None:
         """Name the workflow, or all of them with the first one, and begin to paint."""
+        if run.parent is not None:
+            self._warn(run.plan)
+            self._rows.run_started(run)
+            return
         plans = self._rows.planned if self._rows.is_empty else []
         if self._rows.is_empty:
             self._alike.clear()
@@ -173,16 +180,18 @@ class Report:
     def flowbuilder_step_finish(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
         """Show a success."""
         self._rows.step_ended(run, step, failed=False)
-        if self._is_verbose or self._wants_line(step):
+        if self._is_verbose or self._wants_line(run, step):
             self._tell(run, step, "success", result.duration, _remarks(result, self._is_verbose))
 
     @hookimpl
     def flowbuilder_step_error(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> None:
         """Show a failure, a time-out or a cancellation; of the items of a step the first few."""
         cancelled = result.status is Status.CANCELLED
-        self._rows.is_stopping = self._rows.is_stopping or cancelled
+        is_inside = step.parent is not None or run.parent is not None
+        # A body may cancel what runs inside it, and go on.
+        self._rows.is_stopping = self._rows.is_stopping or (cancelled and not is_inside)
         self._rows.step_ended(run, step, failed=not cancelled)
-        is_one_of_few = (step.item is None and step.parent is None) or self._is_one_of_few(
+        is_one_of_few = (step.item is None and not is_inside) or self._is_one_of_few(
             f"{result.status} {whole_name(step)}"
         )
         if self._is_verbose or (self._level == USUAL and is_one_of_few):
@@ -193,9 +202,9 @@ class Report:
     def flowbuilder_step_skip(self, run: RunInfo, step: StepInfo, reason: str) -> None:
         """Show a skip; of those for one reason the first few."""
         stopped = reason.startswith("the run was")
-        self._rows.is_stopping = self._rows.is_stopping or stopped
+        self._rows.is_stopping = self._rows.is_stopping or (stopped and run.parent is None)
         self._rows.step_ended(run, step, failed=False)
-        if self._is_verbose or (self._wants_line(step) and not stopped and self._is_one_of_few(reason)):
+        if self._is_verbose or (self._wants_line(run, step) and not stopped and self._is_one_of_few(reason)):
             self._tell(run, step, "skipped", detail=reason)
 
     @hookimpl
@@ -207,23 +216,26 @@ class Report:
             self._tell(run, step, word, detail=detail)
 
     @hookimpl
-    def flowbuilder_run_cancel(self, reason: str) -> None:
+    def flowbuilder_run_cancel(self, run: RunInfo, reason: str) -> None:
         """Say that a signal was heard: what runs may take its time to end."""
+        if run.parent is not None:
+            return
         if reason in SIGNALS and not self._rows.is_stopping and self._level >= USUAL:
             self._terminal.print(f"interrupted: what runs is being stopped{SIGNALS[reason]}", style="yellow")
         self._rows.is_stopping = True
 
     def _tell(self, run: RunInfo, step: StepInfo, word: str, seconds: float | None = None, detail: str = "") -> None:
-        self._lines.tell(word, self._rows.name(run.workflow, step.name), seconds, detail)
+        self._lines.tell(word, self._rows.name(run.root.workflow, run.full_name(step)), seconds, detail)
 
     @property
     def _is_verbose(self) -> bool:
         return self._level >= VERBOSE
 
-    def _wants_line(self, step: StepInfo) -> bool:
+    def _wants_line(self, run: RunInfo, step: StepInfo) -> bool:
         """Return whether an end that is no failure gets a line: steps do, unless they are many and rows are painted."""
         are_few = not self._paints or self._rows.total <= STEPS_TOLD_ABOVE_ROWS
-        return self._level == USUAL and step.item is None and step.parent is None and are_few
+        is_whole = step.item is None and step.parent is None and run.parent is None
+        return self._level == USUAL and is_whole and are_few
 
     def _is_one_of_few(self, kind: str) -> bool:
         self._alike[kind] += 1

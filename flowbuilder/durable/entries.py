@@ -76,7 +76,7 @@ class Entries:
     def of(self, name: str, facts: Facts, at: float) -> Sequence[Entry]:
         """Return what is written of a hook that was called at ``at``, seconds since the epoch."""
         make = getattr(self, f"_{name}", None)
-        if make is None or (name.startswith("step_") and is_inner(facts("step"))):
+        if make is None or is_nested(facts("run")) or (name.startswith("step_") and is_inner(facts("step"))):
             return ()
         entries: Sequence[Entry] = make(facts, at)
         return entries
@@ -125,7 +125,7 @@ class Entries:
 
     def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
         """Return that those of some steps and items that were undone no longer count, nor what ran inside them."""
-        rows = [_undone(result) for result in results]
+        rows = [] if is_nested(run) else [_undone(result) for result in results]
         return [entry for row in rows for entry in (UnitEnded(run.run_id, row), InnerForgotten(run.run_id, row.unit))]
 
     def _run_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
@@ -162,7 +162,7 @@ class Entries:
 
     def outcome(self, attempt: Attempt) -> Sequence[Entry]:
         """Return how an attempt ended; for a success with its value, which user code may have a part in."""
-        if attempt.phase not in ("body", "rescue") or attempt.passed:
+        if attempt.phase not in ("body", "rescue") or attempt.passed or is_nested(attempt.source.info):
             return ()
         if is_inner(attempt.info):
             return () if attempt.mark is None else self._inner_outcome(attempt, attempt.mark)
@@ -250,6 +250,11 @@ class Entries:
         if found is None:
             found = self._prints[id(step)] = step, wiring_of(step), self.marks.of(step)
         return found[1:]
+
+
+def is_nested(run: RunInfo) -> bool:
+    """Return whether a run is inside the body of a step: it is done again with that, and not kept by itself."""
+    return run.parent is not None
 
 
 def is_inner(step: StepInfo) -> bool:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.conduct import Conduct
 from flowbuilder.engine.engine import Engine
 from flowbuilder.engine.entries import State
 from flowbuilder.engine.limits import Limit
+from flowbuilder.engine.nested_run import NestedRun
 from flowbuilder.engine.run import Run
+from flowbuilder.engine.views import RunInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class _Activities:
         self._places = engine.admission.places()
 
     def all(self) -> list[Activity]:
-        return [self._of(conduct) for conduct in self._conducts]
+        return [self._of(conduct) for conduct in self._conducts if conduct.info.parent is None]
 
     def _of(self, conduct: Conduct) -> Activity:
         run = conduct.run
@@ -70,24 +73,39 @@ class _Activities:
 
     def _running(self, run: Run) -> Iterator[RunningStep]:
         for attempt in run.state.current.values():
-            name = f"undo of {attempt.info.name}" if attempt.phase == "undo" else attempt.info.name
+            full = run.info.full_name(attempt.info)
+            name = f"undo of {full}" if attempt.phase == "undo" else full
             yield RunningStep(name=name, seconds=self._now - attempt.started, attempt=attempt.number)
-            for call in attempt.inner.calls if attempt.inner is not None else ():
-                yield from self._running(call)
+            for call in self._inside(attempt):
+                if isinstance(call, Run):
+                    yield from self._running(call)
+
+    def _inside(self, attempt: Attempt) -> Iterator[Run | Conduct]:
+        """Yield what runs inside a body, in place of a nested run its conduct until it has started."""
+        for call in attempt.inner.calls if attempt.inner is not None else ():
+            if not isinstance(call, NestedRun):
+                yield call
+            elif isinstance(call.conduct, Conduct):
+                yield call.conduct.run or call.conduct
 
     def _held_back(self, conduct: Conduct) -> WaitingStep:
-        needs = [(self._engine.resources[name], n) for name, n in conduct.info.definition.resources.items()]
+        info = conduct.info
+        needs = [(conduct.pool[name], n) for name, n in info.definition.resources.items()]
         missing = [self._resource(limit, n) for limit, n in needs if not limit.fits(n, is_reserver=False)]
-        return WaitingStep(name=conduct.info.workflow, waits_for=", ".join(missing) or "its start")
+        return WaitingStep(name=info.path, waits_for=", ".join(missing) or "its start")
 
     def _waiting(self, run: Run) -> Iterator[WaitingStep]:
         for unit in run.units:
             reason = self._reason(run, unit)
             if reason:
-                yield WaitingStep(name=run.state.records.info_of(unit).name, waits_for=reason)
+                name = run.info.full_name(run.state.records.info_of(unit))
+                yield WaitingStep(name=name, waits_for=reason)
         for attempt in run.state.current.values():
-            for call in attempt.inner.calls if attempt.inner is not None else ():
-                yield from self._waiting(call)
+            for call in self._inside(attempt):
+                if isinstance(call, Run):
+                    yield from self._waiting(call)
+                else:
+                    yield self._held_back(call)
 
     def _reason(self, run: Run, unit: int) -> str:
         """Return what a unit waits for; nothing for one that does not wait, or waits as its mapped step does."""
@@ -119,10 +137,14 @@ class _Activities:
     def _holders(self, limit: Limit) -> Iterator[str]:
         for conduct in self._conducts:
             if conduct.holds(limit):
-                yield conduct.info.workflow
+                yield _whole_name(conduct.info)
             if conduct.run is None:
                 continue
             state, schedule = conduct.run.state, conduct.run.schedule
             for attempt in (*state.current.values(), *state.overdue.values()):
                 if any(one is limit for one, _ in schedule.needs(attempt.unit)):
-                    yield f"{conduct.info.workflow}.{attempt.info.name}"
+                    yield f"{conduct.info.root.workflow}.{conduct.info.full_name(attempt.info)}"
+
+
+def _whole_name(run: RunInfo) -> str:
+    return run.path if run.parent is None else f"{run.root.workflow}.{run.path}"

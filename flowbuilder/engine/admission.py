@@ -225,8 +225,9 @@ class Admission:
     def _change(self, line: Line, sign: int) -> None:
         """Count what goes with a slot as held once more, or once less."""
         if line.depth:
-            self._lanes[line.lane].depths.hold(line.depth, sign)
-            self._all_depths.hold(line.depth, sign)
+            lane = self._lanes[line.lane]
+            lane.depths.hold(line.depth, sign)
+            self._all_depths.hold(line.depth, sign * lane.takes)
         for limit, amount in line.needs:
             limit.change(sign * amount)
 

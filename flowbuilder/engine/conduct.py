@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import replace
 from typing import Any
@@ -32,11 +32,21 @@ class Conduct:
         engine: what it shares with other runs.
         info: what hooks see of the run.
         share: what it has of the engine's slots.
+        resources: the limits that it may need, by name.
         variables: the context variables its steps start with.
         call_soon: calls a function on the loop, from any thread.
     """
 
-    def __init__(self, engine: Engine, info: RunInfo, share: Share, variables: Context, call_soon: Soon) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        info: RunInfo,
+        share: Share,
+        *,
+        resources: Mapping[str, Limit],
+        variables: Context,
+        call_soon: Soon,
+    ) -> None:
         self.info = info
         self.priority = share.priority
         self.finished = anyio.Event()
@@ -48,10 +58,11 @@ class Conduct:
         self._variables = variables
         self._call_soon = call_soon
         self._started = 0.0
-        self._holding = self._new_share()
-        self._needs = needs_of(info.definition.resources, engine.resources)
+        self._holding = share.of_whole()
+        self.pool = resources
+        self._needs = needs_of(info.definition.resources, resources)
         # Inside a workflow that holds resources, its steps have what it holds.
-        self._resources = pool_of(info.definition.resources) if info.definition.resources else engine.resources
+        self._resources = pool_of(info.definition.resources) if info.definition.resources else resources
         self._ended = anyio.Event()
         self._all_told = anyio.Event()
         self._undoing: Undoing | None = None
@@ -84,6 +95,13 @@ class Conduct:
         self._is_given_up = True
         self._stop(reason)
 
+    def stop_with(self, outer: Conduct) -> None:
+        """Stop as the run around this one does, which is or is not to be undone."""
+        assert outer.run is not None
+        self._is_interrupted = self._is_interrupted or outer._is_interrupted
+        self._is_given_up = self._is_given_up or outer._is_to_be_undone(outer.run.state)
+        self._stop(outer.stop_reason)
+
     def _stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
         self._engine.attend(self.attend)
@@ -93,6 +111,8 @@ class Conduct:
         await self._ended.wait()
         assert self.run is not None
         state, relay = self.run.state, self._engine.relay
+        while state.nested:  # of bodies that were left behind
+            await next(iter(state.nested)).finished.wait()
         errors = await self._undone(self.run)
         errors += await state.providers.tear_down()
         self._give_back()
@@ -107,7 +127,7 @@ class Conduct:
         """Undo what the run completed, where it failed or was cancelled for good; return what went wrong with that."""
         if not run.schedule.completed.order or not self._is_to_be_undone(run.state):
             return []
-        self._undoing = Undoing(run, self._engine, self._new_share)
+        self._undoing = Undoing(run, self._engine, self._share.of_whole)
         self._forget_grace()
         errors = await self._undoing(waits=not self._grace_was_spent)
         self._undoing = None
@@ -133,11 +153,6 @@ class Conduct:
         """Tell all who wait that the run is over: the loop by ``finished``, threads by ``over``."""
         self.over.set()
         self.finished.set()
-
-    def _new_share(self) -> Share:
-        """Return a share for what the run asks for as a whole."""
-        share = self._share
-        return Share(self._engine.admission, share.number, priority=share.priority, forecast=share.whole)
 
     # The start.
 
@@ -173,7 +188,7 @@ class Conduct:
 
     def holds(self, limit: Limit) -> bool:
         """Return whether the run holds some of a resource from start to end."""
-        is_named = self._engine.resources.get(limit.name) is limit and limit.name in self.info.definition.resources
+        is_named = self.pool.get(limit.name) is limit and limit.name in self.info.definition.resources
         return is_named and self.run is not None and not self._holding.is_closed and not self.over.is_set()
 
     def _give_back(self) -> None:
@@ -229,6 +244,9 @@ class Conduct:
         state = run.state
         if self.stop_reason and not state.cancel_reason:
             self._cancel(run)
+        if self.stop_reason:
+            for nested in list(state.nested):
+                nested.stop_with(self)
         if self._undoing is not None and self._is_interrupted:
             self._undoing.stop()
             self._count_grace()

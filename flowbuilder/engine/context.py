@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, NoReturn, Protocol, TypeVar, overload
 
+from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.engine.memory import Memory
 from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
 
@@ -130,6 +131,9 @@ class Context:
     # Control flow in plain Python.
 
     @overload
+    def run(self, fn: WorkflowDefinition, /, **kwargs: Any) -> Coroutine[Any, Any, Any]: ...
+
+    @overload
     def run(
         self, fn: Callable[..., Coroutine[Any, Any, R]], /, *args: Any, **kwargs: Any
     ) -> Coroutine[Any, Any, R]: ...
@@ -137,19 +141,27 @@ class Context:
     @overload
     def run(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, R]: ...
 
-    def run(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        """Run a step, or any function, inside this one, and await what it returns.
+    def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Run a step, any function, or a workflow inside this one, and await what it returns.
 
         Arguments bind as in a call. What is not given comes from providers, ``ctx`` and inputs, never
         from steps. While the body waits, it lends its slot to what it waits for.
 
+        A workflow, given as its function or as ``FlowBuilder`` built it, has a nested run of its own, with its own
+        resources, priority and time-out; ``kwargs`` are the values of its inputs. Those it is not given, it has from
+        this run.
+
         Raises:
             InnerStepError: for what cannot be run so, or not from here; in a plain ``def`` use ``run_sync``.
             BaseException: what it raised, when its retries are used up.
+            ExceptionGroup: every failure of a nested run.
         """
         inside = self.inside()
         inside.refuse(is_async=True)
         return inside.call(fn, args, kwargs)
+
+    @overload
+    def run_sync(self, fn: WorkflowDefinition, /, **kwargs: Any) -> Any: ...
 
     @overload
     def run_sync(self, fn: Callable[..., Coroutine[Any, Any, R]], /, *args: Any, **kwargs: Any) -> R: ...
@@ -157,7 +169,7 @@ class Context:
     @overload
     def run_sync(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> R: ...
 
-    def run_sync(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def run_sync(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Do as ``run`` in a plain ``def``, whose thread waits."""
         inside = self.inside()
         inside.refuse(is_async=False)

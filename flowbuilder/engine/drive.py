@@ -23,8 +23,9 @@ from flowbuilder.engine.history import History
 from flowbuilder.engine.journal import Journal
 from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.limits import Limit
+from flowbuilder.engine.nested_run import NestedRun
 from flowbuilder.engine.outcome import TOO_MANY_FAILED
-from flowbuilder.engine.share import Share
+from flowbuilder.engine.share import Forecast, Share
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.engine.wakeup import Wakeup, without_loop
 from flowbuilder.engine.watchdog import Watchdog
@@ -82,6 +83,7 @@ class Driver:
         self.has_ended = False
         self.call_soon = self._wakeup.call_soon
         self._engine.stop_all = lambda: self.stop_all(TOO_MANY_FAILED)
+        self._engine.nest = self._nest
         if journal is not None:
             journal.attach(self._engine, self.stop_all, self._note_of)
 
@@ -127,18 +129,39 @@ class Driver:
         self._submitted += 1
         if variables is None:
             variables = copy_context()
-        of_all, own = self._engine.most_at_once, info.config.max_concurrency
-        # A limit that is no tighter than the one of all runs needs no counting.
-        limit = own if isinstance(own, int) and (of_all is None or own < of_all) else None
-        forecast = forecast_of(info.plan, self._history.durations(info.workflow)) if self._looks_ahead else None
+        limit, forecast = self._limit(info), self._forecast(info)
         share = Share(self._engine.admission, self._submitted, priority=priority, limit=limit, forecast=forecast)
-        conduct = Conduct(self._engine, info, share, without_loop(variables), self._wakeup.call_soon)
-        self._conducts[conduct] = None
+        conduct = self._conduct(info, share, self._engine.resources, without_loop(variables))
         self._new.append(conduct)
         if self._engine.has_failed:
             conduct.stop(TOO_MANY_FAILED)
         self._wakeup.notify()
         return conduct
+
+    def _nest(self, nested: NestedRun) -> Conduct:
+        """Begin a run inside a body."""
+        info, body = nested.info, nested.body
+        schedule = body.run.schedule
+        step = schedule.step(body.attempt.unit)
+        share = schedule.share.nested(step, nested.priority, self._limit(info), self._forecast(info))
+        conduct = self._conduct(info, share, body.resources, body.run.variables)
+        conduct.begin()
+        self._group.start_soon(self._see_nested_through, nested, conduct, name="flowbuilder nested run")
+        return conduct
+
+    def _conduct(self, info: RunInfo, share: Share, resources: Mapping[str, Limit], variables: Context) -> Conduct:
+        engine, call_soon = self._engine, self._wakeup.call_soon
+        conduct = Conduct(engine, info, share, resources=resources, variables=variables, call_soon=call_soon)
+        self._conducts[conduct] = None
+        return conduct
+
+    def _limit(self, info: RunInfo) -> int | None:
+        """Return the limit of a run; one that is no tighter than that of all runs needs no counting."""
+        of_all, own = self._engine.most_at_once, info.config.max_concurrency
+        return own if isinstance(own, int) and (of_all is None or own < of_all) else None
+
+    def _forecast(self, info: RunInfo) -> Forecast | None:
+        return forecast_of(info.plan, self._history.durations(info.workflow)) if self._looks_ahead else None
 
     def learn(self, workflow: str, past: Callable[[str], Mapping[str, float]]) -> None:
         """Let the forecasts of a workflow start from its ``past``, which is asked once, and only if it is of use."""
@@ -168,7 +191,7 @@ class Driver:
         with self._engine.lock:
             return Counts(
                 submitted=self._submitted,
-                running=len(self._conducts),
+                running=sum(conduct.info.parent is None for conduct in list(self._conducts)),
                 ended=dict(self._ended),
                 starts=admission.starts,
                 waited=admission.waits.total,
@@ -180,7 +203,7 @@ class Driver:
     async def _see_through(self, conduct: Conduct) -> None:
         try:
             await conduct.see_through()
-            self._ended[conduct.result.status] += 1
+            self._ended[conduct.result.status] += conduct.info.parent is None
             if self._looks_ahead:
                 self._history.note(conduct.result)
         finally:
@@ -188,6 +211,10 @@ class Driver:
             # Last: whoever hears of the end finds it counted.
             conduct.leave()
             self._wakeup.notify()
+
+    async def _see_nested_through(self, nested: NestedRun, conduct: Conduct) -> None:
+        await self._see_through(conduct)
+        nested.ended(conduct)
 
     async def _turn(self) -> None:
         """Wait until something is due or wanted, and act on it."""

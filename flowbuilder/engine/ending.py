@@ -103,7 +103,7 @@ class Ending:
         A success gives its slot back meanwhile; but a failure may stop all others, and with one slot
         the order must not hang on how long the writing takes.
         """
-        is_outcome = attempt.phase in ("body", "rescue") and not attempt.passed
+        is_outcome = attempt.phase in ("body", "rescue") and not attempt.passed and self._info.parent is None
         if attempt.overdue or not is_outcome or attempt.status is Status.CANCELLED:
             return False
         if attempt.status is Status.SUCCESS and not self._state.has_one_slot:
@@ -198,7 +198,9 @@ class Ending:
         self._records.ended(attempt)
         self._relay.tell_of("step_error", attempt.fact)
         self._schedule.fail(attempt.unit, held=held)
-        self._state.shared.failed()
+        # A failure in a nested run is that of the body which runs it, once that fails with it.
+        if self._info.parent is None:
+            self._state.shared.failed()
 
     def _expand(self, attempt: Attempt) -> None:
         unit = attempt.unit

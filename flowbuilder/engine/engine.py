@@ -19,6 +19,7 @@ import pluggy
 from flowbuilder.engine.adaptive import MOST, Adaptive
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.calls import Nested
 from flowbuilder.engine.context import Inside
 from flowbuilder.engine.holders import Holders
 from flowbuilder.engine.inner import Inner
@@ -99,6 +100,7 @@ class Engine:
         self._loop_thread = threading.get_ident()
         self._failures_left = limits.max_failures
         self.stop_all: Callable[[], None] = lambda: None
+        self.nest: Callable[[Any], Nested]
 
     # Lanes.
 

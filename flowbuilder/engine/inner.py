@@ -9,16 +9,17 @@ from typing import Any
 
 import anyio
 
+from flowbuilder.declare.definitions import WorkflowDefinition, definition_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.calls import Calls
 from flowbuilder.engine.inner_run import InnerRun
-from flowbuilder.engine.lending import Taker
+from flowbuilder.engine.lent_slot import LentSlot
 from flowbuilder.engine.limits import Limit, pool_of
-from flowbuilder.engine.outside import needs_inside
+from flowbuilder.engine.nested_run import NestedRun, nested_info
+from flowbuilder.engine.outside import needs_inside, refuse_needs
 from flowbuilder.engine.pulling import Fed, Pulling
 from flowbuilder.engine.remembering import Remembering
 from flowbuilder.engine.run import Run
-from flowbuilder.engine.share import Share
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
 from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
@@ -46,24 +47,23 @@ class Inner:
         self.resources: Mapping[str, Limit] = pool_of(self._held) if self._held else run.state.resources
         self.counts: Counter[str] = Counter()  # of what has ended, by status
         self._names: Counter[str] = Counter()
-        self._open: dict[InnerRun, Waiter] = {}
-        self._taker: Taker | None = None
-        self._returning: list[Waiter] = []
+        self._open: dict[InnerRun | NestedRun, Waiter] = {}
+        self._slot = LentSlot(run.schedule.share, run.schedule.lane(attempt.unit))
         self.remembering = Remembering(attempt, run, engine)
         self._is_stopped = False
         self._lost: BaseException | None = None
 
     @property
-    def calls(self) -> Sequence[InnerRun]:
+    def calls(self) -> Sequence[InnerRun | NestedRun]:
         """The runs of what is called and has not ended; under the engine's lock."""
         return list(self._open)
 
     # In an async body.
 
     async def call(self, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Run a function once, and return what it returns."""
+        """Run a function once, or a workflow, and return what it returns."""
         waiter = LoopWaiter(self._engine.attend)
-        return await self._see(waiter, self._calling(waiter, fn, args, kwargs))
+        return await self._see(waiter, self._running(waiter, fn, args, kwargs))
 
     async def map(self, fn: Any, items: Iterable[Any], limit: int | None, fixed: Mapping[str, Any]) -> Any:
         """Run a function once per item, and return the list of what it returned."""
@@ -90,7 +90,7 @@ class Inner:
     def call_sync(self, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Do as ``call``."""
         waiter = ThreadWaiter(self._engine.attend)
-        return waiter.see(self._calling(waiter, fn, args, kwargs))
+        return waiter.see(self._running(waiter, fn, args, kwargs))
 
     def map_sync(self, fn: Any, items: Iterable[Any], limit: int | None, fixed: Mapping[str, Any]) -> list[Any]:
         """Do as ``map``."""
@@ -124,7 +124,7 @@ class Inner:
         for call in list(self._open):
             call.stop(f"{self.attempt.info.name} was cancelled")
         if not self._open:
-            self._take_back_at_once()
+            self._slot.take_back(at_once=True)
 
     def leave(self) -> None:
         """Do so, and the second time leave behind what still runs."""
@@ -138,14 +138,25 @@ class Inner:
         """Wait for nothing any more, since the engine broke."""
         self._lost, self._is_stopped = error, True
         for call in self._open:
-            for waiter in call.waiters:
-                waiter.wake()
-            for attempt in call.state.current.values():
-                if attempt.inner is not None:
-                    attempt.inner.lose(error)
-        self._wake_returning()
+            call.lose(error)
+        self._slot.wake()
 
     # How a body waits; each yields whenever it has to, without the lock.
+
+    def _running(self, waiter: Waiter, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Waiting[Any]:
+        definition = definition_of(fn)
+        if isinstance(definition, WorkflowDefinition):
+            return self._nesting(waiter, definition, args, kwargs)
+        return self._calling(waiter, fn, args, kwargs)
+
+    def _nesting(
+        self, waiter: Waiter, workflow: WorkflowDefinition, args: tuple[Any, ...], params: Mapping[str, Any]
+    ) -> Waiting[Any]:
+        call = self._opened_nested(workflow, waiter, args, params)
+        self._engine.attend(call.begin)
+        yield from self._until_done(call)
+        yield from self._returned(call, waiter)
+        return call.value()
 
     def _calling(self, waiter: Waiter, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Waiting[Any]:
         planned = self._planned(fn, len(args), frozenset(kwargs))
@@ -187,36 +198,35 @@ class Inner:
         yield from self._returned(call, waiter)
         return call.outcome(pulling.error)
 
-    def _until_done(self, call: InnerRun) -> Waiting[None]:
+    def _until_done(self, call: InnerRun | NestedRun) -> Waiting[None]:
         while True:
             with self._engine.lock:
                 if self._is_over(call):
                     return
             yield
 
-    def _is_over(self, call: InnerRun) -> bool:
+    def _is_over(self, call: InnerRun | NestedRun) -> bool:
         return call.is_done or self._lost is not None
 
-    def _returned(self, call: InnerRun, waiter: Waiter) -> Waiting[None]:
+    def _returned(self, call: InnerRun | NestedRun, waiter: Waiter) -> Waiting[None]:
         """End a call: the slot comes back, unless others that are open still need it lent."""
         with self._engine.lock:
             del self._open[call]
             call.close()
-            self._returning.append(waiter)
+            self._slot.wait(waiter)
             if not self._open:
                 # Not even an overdue thread, which keeps its slot, may keep the body from going on.
-                take_back = self._take_back_at_once if call.has_overdue else self._take_back
-                take_back()
+                self._slot.take_back(at_once=call.has_overdue)
         while True:
             with self._engine.lock:
-                if self._taker is None or self._open or self._lost is not None:
-                    self._returning.remove(waiter)
+                if self._slot.is_back or self._open or self._lost is not None:
+                    self._slot.wait_no_more(waiter)
                     break
             yield
         if self._lost is not None:
-            raise RuntimeError(f"{call.whole.name} was lost: its engine broke") from self._lost
+            raise RuntimeError(f"{call.name} was lost: its engine broke") from self._lost
         if call.is_stopped:
-            raise StepCancelledError(f"{self.attempt.info.name} was cancelled, and with it {call.whole.name}")
+            raise StepCancelledError(f"{self.attempt.info.name} was cancelled, and with it {call.name}")
 
     def _breaking_off(self, waiter: Waiter) -> Waiting[None]:
         """Cancel what a body waits for, which is cancelled itself there, and take the slot back at once."""
@@ -230,10 +240,9 @@ class Inner:
             if call is not None:
                 del self._open[call]
                 call.close()
-            if waiter in self._returning:
-                self._returning.remove(waiter)
+            self._slot.wait_no_more(waiter)
             if not self._open:
-                self._take_back_at_once()
+                self._slot.take_back(at_once=True)
 
     def _ending(self, waiter: Waiter) -> Waiting[None]:
         with self._engine.lock:
@@ -244,7 +253,7 @@ class Inner:
         for call in left:
             yield from self._until_done(call)
         with self._engine.lock:
-            self._take_back_at_once()
+            self._slot.take_back(at_once=True)
 
     # Its parts.
 
@@ -263,22 +272,39 @@ class Inner:
             self._name(planned.step.definition.name)
             self.counts[Status.SUCCESS] += 1
 
-    def _refuse_over(self) -> None:
-        if self._is_stopped or self.run.is_over(self.attempt):
-            raise StepCancelledError(f"{self.attempt.info.name} is over: it timed out or its run was cancelled")
-
     def _opened(self, planned: InnerStep, waiter: Waiter, total: int | None = None) -> InnerRun:
-        definition, parent = planned.step.definition, self.attempt.info.name
+        definition = planned.step.definition
         needs = needs_inside(planned.step, self.resources, holds=bool(self._held))
         lane = self._engine.lane_anywhere(planned.step.executor)
         with self._engine.lock:
             self._refuse_over()
-            whole = StepInfo(self._name(definition.name), definition, None, total, parent)
+            whole = StepInfo(self._name(definition.name), definition, None, total, self.attempt.info.name)
             call = InnerRun(self, planned, whole, lane=lane, needs=needs, waiter=waiter)
             call.window = self._engine.window(lane)
-            self._lend()
+            self._slot.lend()
             self._open[call] = waiter
         return call
+
+    def _opened_nested(
+        self, workflow: WorkflowDefinition, waiter: Waiter, args: tuple[Any, ...], params: Mapping[str, Any]
+    ) -> NestedRun:
+        make = self.run.info.plan.nested
+        assert make is not None, "a plan that no planner made has no bodies that ask"
+        plan = make(workflow, args, params)
+        refuse_needs(plan, self.resources, holds=bool(self._held))
+        for executor in plan.shape.executors:
+            self._engine.lane_anywhere(executor)
+        with self._engine.lock:
+            self._refuse_over()
+            info = nested_info(plan, self, self._name(plan.name))
+            call = NestedRun(self, info, self._engine, waiter)
+            self._slot.lend()
+            self._open[call] = waiter
+        return call
+
+    def _refuse_over(self) -> None:
+        if self._is_stopped or self.run.is_over(self.attempt):
+            raise StepCancelledError(f"{self.attempt.info.name} is over: it timed out or its run was cancelled")
 
     def _name(self, name: str) -> str:
         """Return what a call is named: which one it is, of those of this name in this body."""
@@ -290,32 +316,3 @@ class Inner:
         with self._engine.lock:
             call.feed(calls, is_last=is_last, is_map=is_map)
         self._engine.wake_lanes()
-
-    # The slot; under the lock.
-
-    @property
-    def _share(self) -> Share:
-        return self.run.schedule.share
-
-    def _lend(self) -> None:
-        if self._taker is None:
-            self._taker = self._share.lend(self.run.schedule.lane(self.attempt.unit), self._granted)
-        elif not self._open and self._share.slots.wait_no_more(self._taker):
-            self._wake_returning()
-
-    def _granted(self) -> None:
-        self._taker = None
-        self._wake_returning()
-
-    def _take_back(self) -> None:
-        if self._taker is not None:
-            self._share.slots.take_back(self._taker)
-
-    def _take_back_at_once(self) -> None:
-        if self._taker is not None:
-            self._share.slots.take_back_at_once(self._taker)
-            self._granted()
-
-    def _wake_returning(self) -> None:
-        for waiter in self._returning:
-            waiter.wake()

@@ -73,6 +73,11 @@ class InnerRun(Run):
     # What the body asks and says; under the lock.
 
     @property
+    def name(self) -> str:
+        """What it is called as a whole: after the body it runs in."""
+        return self.whole.name
+
+    @property
     def is_done(self) -> bool:
         """Whether all units have ended, and no more come."""
         return self._is_fed and not self.schedule.open
@@ -143,6 +148,14 @@ class InnerRun(Run):
         """Wait for nothing any more: bodies that still run are left behind."""
         if self.schedule.open:
             self._ending.abandon_running(f"was cancelled, but still runs after {self.info.config.grace:g} s")
+
+    def lose(self, error: BaseException) -> None:
+        """Wait for nothing any more, since the engine broke."""
+        for waiter in self.waiters:
+            waiter.wake()
+        for attempt in self.state.current.values():
+            if attempt.inner is not None:
+                attempt.inner.lose(error)
 
     def close(self) -> None:
         """Let go of what leads back here, so that a call that is over is gone at once; bodies left behind still end."""

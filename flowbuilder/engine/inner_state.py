@@ -56,6 +56,7 @@ class InnerState(RunState):
         self.marks: dict[int, Any] = {}
         # Whoever waits for the overdue threads of a run waits for these too.
         self.overdue = outer.overdue
+        self.nested = outer.nested
         self.notes = outer.notes
         self.cancel_reason = ""
         self.is_timed_out = self.cancel_bodies = self.was_untimed = False

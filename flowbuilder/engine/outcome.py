@@ -75,10 +75,14 @@ def plugin_notes(failures: Iterable[tuple[str, str]]) -> list[str]:
     return [f"plugin {plugin} failed in flowbuilder_{hook}" for plugin, hook in failures]
 
 
-def _notes(state: RunState, plugin_failures: Iterable[tuple[str, str]]) -> list[str]:
+def remarks_of(state: RunState) -> list[str]:
+    """Return what there is to say of a run as a whole: the threads that it left behind come last."""
     overdue = dict.fromkeys(f"{one.info.name} {one.remark}" for one in list(state.overdue.values()))
-    notes = [*state.notes, *overdue]
-    notes += plugin_notes(plugin_failures)
+    return [*state.notes, *overdue]
+
+
+def _notes(state: RunState, plugin_failures: Iterable[tuple[str, str]]) -> list[str]:
+    notes = [*remarks_of(state), *plugin_notes(plugin_failures)]
     if state.cancel_reason:
         notes.append(f"cancelled: {state.cancel_reason}")
     return notes

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
 from flowbuilder.errors import InnerStepError, listed, shown_value
+from flowbuilder.plan.needs import check_resources
 from flowbuilder.plan.pieces import PlannedStep
+from flowbuilder.plan.plan import Plan
 
 
 def refuse_outside(attempt: Attempt) -> None:
@@ -39,6 +42,32 @@ def needs_inside(step: PlannedStep, resources: Mapping[str, Limit], *, holds: bo
         InnerStepError: where it could never get that.
     """
     definition = step.definition
+    _refuse_beyond(definition, resources, holds=holds)
+    return needs_of(definition.resources, resources) if definition.resources else NO_NEEDS
+
+
+def refuse_needs(plan: Plan, resources: Mapping[str, Limit], *, holds: bool) -> None:
+    """Refuse a workflow that could never get what it needs inside a body, as ``needs_inside`` does of a step.
+
+    Raises:
+        InnerStepError: where it, or one of its steps, needs more than the body has.
+        PlanError: where a step needs more than the workflow itself holds.
+    """
+    if not plan.resources:
+        return
+    workflow = plan.workflow
+    if workflow.resources:
+        _refuse_beyond(workflow, resources, holds=holds)
+    else:
+        for step in plan.steps:
+            if not step.is_body:
+                _refuse_beyond(step.definition, resources, holds=holds)
+    check_resources(plan, {name: limit.capacity for name, limit in resources.items()})
+
+
+def _refuse_beyond(
+    definition: StepDefinition | WorkflowDefinition, resources: Mapping[str, Limit], *, holds: bool
+) -> None:
     for name, amount in definition.resources.items():
         limit = resources.get(name)
         if limit is None or amount > limit.capacity:
@@ -50,4 +79,3 @@ def needs_inside(step: PlannedStep, resources: Mapping[str, Limit], *, holds: bo
                 allowed=listed(f"{one.name}={one.capacity}" for one in resources.values()) or "nothing",
                 hint="what runs inside a step that holds resources has those and no others",
             )
-    return needs_of(definition.resources, resources) if definition.resources else NO_NEEDS

@@ -120,13 +120,13 @@ class Relay:
 
     def _tell(self, listeners: Sequence[Listener], facts: Facts) -> None:
         for one in listeners:
-            if self._silenced and one.owner in self._silenced.get(facts("run").run_id, ()):
+            if self._silenced and one.owner in self._silenced.get(facts("run").root.run_id, ()):
                 continue
             self.since, self.calling = time.monotonic(), one
             try:
                 one.function(*map(facts, one.arguments))
             except BaseException:  # a watcher may raise anything, SystemExit included, and must not break the run
-                self._silence(one, facts("run").run_id)
+                self._silence(one, facts("run").root.run_id)
             self.calling = None
 
     def _silence(self, listener: Listener, run_id: str) -> None:

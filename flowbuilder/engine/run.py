@@ -71,7 +71,7 @@ class Run:
     def recollection(self, attempt: Attempt) -> Recollection | None:
         """Return what is known of the calls that an attempt's body makes; None where nothing is kept."""
         journal = self.state.shared.journal
-        if journal is None or attempt.phase != "body":
+        if journal is None or attempt.phase != "body" or self.info.parent is not None:
             return None
         return journal.recollection(attempt)
 
@@ -115,7 +115,7 @@ class Run:
             attempt.is_conditional, attempt.has_begun = True, False
         else:
             self._tell_start(attempt)
-        if step in shape.cached:
+        if step in shape.cached and self.info.parent is None:
             attempt.recall = self.state.shared.journal
         if step in shape.repeated:
             self._count_round(attempt)

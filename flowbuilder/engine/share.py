@@ -82,6 +82,20 @@ class Share:
             forecast = Forecast((forecast.expected[step],), (forecast.remaining[step],))
         return Share(self.slots, self.number, priority=self.priority, forecast=forecast, outer=self)
 
+    def nested(self, step: int, priority: int, limit: int | None, own: Forecast | None) -> Share:
+        """Return a share for a run inside the body of a step, within the limits of this one."""
+        around = self._forecast
+        if own is not None and around is not None:
+            # After each of its steps comes what comes after the body.
+            own = own._replace(remaining=tuple(one + around.remaining[step] for one in own.remaining))
+        return Share(self.slots, self.number, priority=priority, limit=limit, forecast=own, outer=self)
+
+    def of_whole(self) -> Share:
+        """Return a share for what the run asks for as a whole: of no slots, so none of their limits hold for it."""
+        share = Share(self.slots, self.number, priority=self.priority, forecast=self.whole)
+        share.depth = self.depth
+        return share
+
     def lend(self, lane: int, granted: Callable[[], None]) -> Taker:
         """Lend a slot of a body that waits, without the resources it holds; return what takes it back."""
         taker = Taker(self.line(lane), granted)

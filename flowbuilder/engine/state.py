@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.calls import Nested
 from flowbuilder.engine.context import Inside
 from flowbuilder.engine.journal import Journal, Teller
 from flowbuilder.engine.limits import Limit
@@ -74,7 +75,8 @@ class RunState:
     ``tries`` counts the attempts of units that are tried again, ``rounds`` what those that are repeated have
     behind them, ``due`` is when the next one is (monotonic seconds), ``current`` has the attempt of each
     running unit, ``overdue`` those nobody waits for although their bodies still run; ``when_left``
-    is called when the last of those has ended.
+    is called when the last of those has ended. ``nested`` are the runs that its bodies run, in order; only the
+    loop looks at those.
 
     Args:
         info: what hooks see of the run.
@@ -128,7 +130,9 @@ class RunState:
         self.current: dict[int, Attempt] = {}
         self.overdue: dict[int, Attempt] = {}
         self.when_left: Callable[[], None] | None = None
-        self.notes: list[str] = [NO_CACHE] if self.shape.cached and shared.journal is None else []
+        self.nested: dict[Nested, None] = {}
+        is_kept = shared.journal is not None and info.parent is None
+        self.notes: list[str] = [NO_CACHE] if self.shape.cached and not is_kept else []
         self.cancel_reason = ""
         self.is_timed_out = False
         self.cancel_bodies = False

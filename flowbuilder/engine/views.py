@@ -17,6 +17,7 @@ class RunInfo:
     """One run of one workflow, as hooks see it.
 
     ``started_at`` is seconds since the epoch; ``kept`` is what an earlier process left of a run that is resumed.
+    ``parent`` is the body that runs it by ``ctx.run``, None for a run that is in none.
     """
 
     run_id: str
@@ -28,6 +29,28 @@ class RunInfo:
     started_at: float
     seed: int = 0
     kept: Kept | None = None
+    parent: Parent | None = None
+
+    @property
+    def root(self) -> RunInfo:
+        """The outermost run around this one; itself where it is in none."""
+        return self if self.parent is None else self.parent.run.root
+
+    @property
+    def path(self) -> str:
+        """What the run is called in the outermost one: ``crawl/sales``; its workflow's name where it is in none."""
+        if self.parent is None:
+            return self.workflow
+        run, step, name = self.parent
+        return run.full_name(step) + name.removeprefix(step.name)
+
+    def full_name(self, step: StepInfo) -> str:
+        """Return what a step or item is called in the outermost run: ``crawl/sales.load``."""
+        if self.parent is None:
+            return step.name
+        # The body of a workflow is the workflow itself to whoever runs it.
+        is_body = self.plan.has_body and step.name.partition("/")[0] == self.plan.body
+        return self.path + step.name.removeprefix(self.workflow) if is_body else f"{self.path}.{step.name}"
 
 
 class StepInfo(NamedTuple):
@@ -45,3 +68,14 @@ class StepInfo(NamedTuple):
     item: int | None = None
     total: int | None = None
     parent: str | None = None
+
+
+class Parent(NamedTuple):
+    """The body that a nested run is in: its ``run`` and its ``step``, or item.
+
+    ``name`` is what the run is called there: ``crawl/sales``, and ``crawl/sales~2`` for the second of that workflow.
+    """
+
+    run: RunInfo
+    step: StepInfo
+    name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from flowbuilder.declare.definitions import (
     NOTHING,
@@ -58,6 +58,27 @@ class Known:
     warnings: list[str]
     # What a step may request a provider may not, and one for a whole run less than one for a step.
     asked: defaultdict[tuple[Home, bool | None], Asked]
+
+    @classmethod
+    def of(
+        cls,
+        workflow: WorkflowDefinition,
+        scope: Scope,
+        inputs: Callable[[Annotations], Inputs],
+        overrides: Overrides,
+    ) -> Self:
+        """Return what the planning of a workflow knows when it begins."""
+        annotations, names = Annotations(), Names()
+        return cls(
+            scope=scope,
+            inputs=inputs(annotations),
+            overrides=overrides,
+            names=names,
+            homes=Homes(workflow, names),
+            annotations=annotations,
+            warnings=[],
+            asked=defaultdict(Asked),
+        )
 
 
 class Binder:
@@ -277,5 +298,5 @@ class Binder:
                 f"{shown_value(self._member.label)} requests the workflow {shown_value(workflow.name)}"
                 f" ({workflow.where}), which declares {listed(declared)} for a run of its own",
                 where=self._requester.where,
-                hint="give it a run of its own, beside this one: WorkflowScheduler.submit",
+                hint=f"give it a run of its own, in a body: await ctx.run({shown(workflow.name)})",
             )

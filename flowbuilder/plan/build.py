@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -12,16 +11,14 @@ from typing import Any
 from flowbuilder.declare.collection import Collection
 from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDefinition, WorkflowDefinition
 from flowbuilder.errors import CycleError, PlanError, shown, shown_value
-from flowbuilder.plan.annotations import Annotations
-from flowbuilder.plan.bind import Asked, Binder, Known
+from flowbuilder.plan.bind import Binder, Known
 from flowbuilder.plan.check import Checks
 from flowbuilder.plan.garbage import no_garbage_sought
 from flowbuilder.plan.gathering import gathering
 from flowbuilder.plan.home import Home, Member
-from flowbuilder.plan.homes import Homes
 from flowbuilder.plan.inner import InnerSteps
 from flowbuilder.plan.inputs import Inputs
-from flowbuilder.plan.names import Names
+from flowbuilder.plan.nested import NestedPlans
 from flowbuilder.plan.overrides import Overrides
 from flowbuilder.plan.pieces import Binding, Kind, PlannedProvider, PlannedStep
 from flowbuilder.plan.plan import Plan
@@ -66,16 +63,11 @@ def make_plan(
             be wrong before running.
     """
     given = options or PlanOptions()
-    annotations, names = Annotations(), Names()
-    known = Known(
-        scope=Scope(collection, given.plugins),
-        inputs=Inputs(_mapping("params=", params), annotations, allow_unknown=given.allow_unknown),
-        overrides=Overrides(_mapping("overrides=", overrides)),
-        names=names,
-        homes=Homes(workflow, names),
-        annotations=annotations,
-        warnings=[],
-        asked=defaultdict(Asked),
+    known = Known.of(
+        workflow,
+        Scope(collection, given.plugins),
+        lambda notes: Inputs(_mapping("params=", params), notes, allow_unknown=given.allow_unknown),
+        Overrides(_mapping("overrides=", overrides)),
     )
     return _Builder(workflow, known, given).plan()
 
@@ -127,6 +119,7 @@ class _Builder:
             inner=InnerSteps(
                 known, inputs, self._providers, self._checks, partial(_executor_of, options=self._options)
             ),
+            nested=NestedPlans(known, inputs, partial(_nested_plan, options=self._options)),
         )
 
     def _used(self, member: Member) -> list[str]:
@@ -254,6 +247,11 @@ class _Builder:
             providers=_sources(Kind.PROVIDER, bindings),
             executor="loop" if definition.is_async else "thread",
         )
+
+
+def _nested_plan(workflow: WorkflowDefinition, known: Known, options: PlanOptions) -> Plan:
+    """Return the plan of a workflow that a body runs."""
+    return _Builder(workflow, known, replace(options, lenient=False)).plan()
 
 
 def _executor_of(definition: StepDefinition, options: PlanOptions) -> str:

@@ -26,6 +26,13 @@ class Given(NamedTuple):
     origin: str
 
 
+class Inherited(NamedTuple):
+    """A value that the run around a nested one was given for an input of the same name, converted already."""
+
+    value: Any
+    origin: str = "the run around it"
+
+
 def given(value: Any, origin: str) -> Text | Given:
     """Return a value of a file; strings are ``Text``, so that dates and paths are read from them."""
     return Text(value, origin) if isinstance(value, str) else Given(value, origin)

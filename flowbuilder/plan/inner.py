@@ -118,14 +118,13 @@ class InnerSteps:
             name = getattr(unwrapped(fn), "__name__", "")
             return make_step(fn, name="lambda" if name == "<lambda>" else name or None)
         if not isinstance(found, StepDefinition):
-            kind = "workflow" if isinstance(found, WorkflowDefinition) else "provider"
+            is_workflow = isinstance(found, WorkflowDefinition)
             raise InnerStepError(
-                f"ctx cannot run the {kind} {shown_value(found.name)} so",
+                f"ctx cannot {'map' if is_workflow else 'run'} the {'workflow' if is_workflow else 'provider'}"
+                f" {shown_value(found.name)}",
                 where=found.where,
                 allowed="a step, or any function",
-                hint="give it a run of its own, beside this one: WorkflowScheduler.submit"
-                if kind == "workflow"
-                else "",
+                hint=f"map a function that does ctx.run({shown(found.name)}, …)" if is_workflow else "",
             )
         _refuse_words(found)
         return found

@@ -11,13 +11,14 @@ from flowbuilder.declare.validate import composed
 from flowbuilder.errors import InputError, Where, did_you_mean, listed, nearest, shown, shown_value
 from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.fits import is_listed
-from flowbuilder.plan.given import Given, Text, holds_secret, shown_given
+from flowbuilder.plan.given import Given, Inherited, Text, holds_secret, shown_given
 from flowbuilder.plan.home import Home, Member
 from flowbuilder.plan.pieces import PlannedInput
 from flowbuilder.plan.spelling import Spelling
 from flowbuilder.secret import MASK
 
 UNTYPED = (None, Any)
+NOT_GIVEN = "a body gives a workflow the values of its inputs, and its steps run by themselves"
 
 
 class Request(NamedTuple):
@@ -49,13 +50,22 @@ class Typed(NamedTuple):
 class Inputs:
     """The inputs of one plan: requested while it is built, finished when it stands.
 
-    With ``allow_unknown``, values for names that are no input are passed over.
+    With ``allow_unknown``, values for names that are no input are passed over; ``is_nested`` says that they are
+    those of a workflow that a body runs.
     """
 
-    def __init__(self, params: Mapping[Any, Any], annotations: Annotations, *, allow_unknown: bool = False) -> None:
+    def __init__(
+        self,
+        params: Mapping[Any, Any],
+        annotations: Annotations,
+        *,
+        allow_unknown: bool = False,
+        is_nested: bool = False,
+    ) -> None:
         self._params = {composed(name) if isinstance(name, str) else name: value for name, value in params.items()}
         self._annotations = annotations
         self._allow_unknown = allow_unknown
+        self._is_nested = is_nested
         self._requests: dict[str, list[Request]] = {}
 
     def request(self, name: str, request: Request) -> str:
@@ -80,8 +90,7 @@ class Inputs:
             InputError: for a value nobody asks for, or one of the wrong type.
         """
         for name, value in self._params.items():
-            is_spare = self._allow_unknown or (isinstance(value, Text) and value.origin == "environment")
-            if name not in self._requests and not is_spare:
+            if name not in self._requests and not (self._allow_unknown or _is_spare(value)):
                 raise self._unknown(name, others)
         return {name: self._finished(name, requests) for name, requests in self._requests.items()}
 
@@ -103,9 +112,15 @@ class Inputs:
             " and an input without a value",
             where=request.where,
             got=self._given_instead(name),
-            hint=did_you_mean(name, [*known, *_given_beside(request)])
-            or f"give it a value: {' '.join(f'-P {shown(one)}=…' for one in missing)},"
-            f" params={{{name!r}: …}}, or a default",
+            hint=did_you_mean(name, [*known, *_given_beside(request)]) or self._how_to_give(missing),
+        )
+
+    def _how_to_give(self, missing: Iterable[str]) -> str:
+        names = [shown(one) for one in missing]
+        if self._is_nested:
+            return f"pass it: {', '.join(f'{name}=…' for name in names)}, or give it a default"
+        return (
+            f"give it a value: {' '.join(f'-P {name}=…' for name in names)}, params={{{names[0]!r}: …}}, or a default"
         )
 
     def misspelt(
@@ -129,7 +144,11 @@ class Inputs:
 
     def _given_instead(self, name: str) -> str:
         """Return which value that no input takes was given under a name like this one."""
-        spare = [one for one in self._params if one not in self._requests and isinstance(one, str)]
+        spare = [
+            one
+            for one, value in self._params.items()
+            if one not in self._requests and isinstance(one, str) and not isinstance(value, Inherited)
+        ]
         return ", ".join(f"a value for {shown_value(one)}" for one in nearest(name, spare))
 
     def _unknown(self, name: Any, others: Iterable[str]) -> InputError:
@@ -143,7 +162,7 @@ class Inputs:
             f"there is no input named {shown_value(name)}" + (": it is a step or provider" if is_other else ""),
             got=MASK if self._is_for_secret(name) else shown_given(str(name), self._params[name]),
             allowed=listed(self._requests) or "this workflow has no inputs",
-            hint="use overrides= to replace a step's value" if is_other else near,
+            hint=near if not is_other else NOT_GIVEN if self._is_nested else "use overrides= to replace a step's value",
         )
 
     def _is_for_secret(self, name: Any) -> bool:
@@ -162,7 +181,8 @@ class Inputs:
         }
         if name in self._params:
             given = self._params[name]
-            origin = given.origin if isinstance(given, Text | Given) else "params="
+            origin = given.origin if isinstance(given, Text | Given | Inherited) else "params="
+            given = given.value if isinstance(given, Inherited) else given
             return PlannedInput(value=_value(name, given, typed), origin=origin, **facts)
         if all(one.has_default for one in requests):
             fn = requests[0].fn
@@ -188,6 +208,11 @@ class Inputs:
                 raise _two_types(name, found, Typed(note, one))
         is_list = any(one.mapped for one in requests)
         return found or mapped or Typed(list if is_list else None, requests[0])
+
+
+def _is_spare(value: Any) -> bool:
+    """Return whether a value was not given for this plan alone, so that nobody need ask for it."""
+    return isinstance(value, Inherited) or (isinstance(value, Text) and value.origin == "environment")
 
 
 def _qualified(name: str, home: Home) -> Iterator[str]:

@@ -18,11 +18,19 @@ class Overrides:
 
     A function means its step alone, in whatever words a ``FlowBuilder`` has it; a name every one
     so called, and a qualified one, ``sales.load``, the one of that sub-workflow.
+
+    Args:
+        given: values by function, definition or name.
+        optional: those that the plan may have no use for.
     """
 
-    def __init__(self, given: Mapping[Any, Any]) -> None:
-        self._values: dict[Key, Any] = {_key(thing): value for thing, value in given.items()}
-        self._used: set[Key] = set()
+    def __init__(self, given: Mapping[Any, Any], optional: Mapping[Key, Any] | None = None) -> None:
+        self._values: dict[Key, Any] = {**(optional or {}), **{_key(thing): value for thing, value in given.items()}}
+        self._used: set[Key] = set(optional or ())
+
+    def again(self) -> Overrides:
+        """Return the same overrides for another plan, which need not use them all."""
+        return Overrides({}, self._values)
 
     def __len__(self) -> int:
         return len(self._values)

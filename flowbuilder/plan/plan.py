@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import networkx
 
     from flowbuilder.plan.inner import InnerSteps
+    from flowbuilder.plan.nested import NestedPlans
 
 __all__ = ["Binding", "Kind", "Plan", "PlannedInput", "PlannedProvider", "PlannedStep"]
 
@@ -24,8 +25,8 @@ class Plan:
     """What a run will do: steps in an order in which each comes after its upstream.
 
     The body of the workflow, where there is one, is the last step. ``providers`` are in an order
-    in which each comes after those it requests. ``inner`` plans what bodies run by ``ctx.run`` and
-    ``ctx.map``. The graph is built when it is first looked at.
+    in which each comes after those it requests. ``inner`` plans the functions that bodies run by ``ctx.run`` and
+    ``ctx.map``, ``nested`` the workflows. The graph is built when it is first looked at.
     """
 
     workflow: WorkflowDefinition
@@ -34,6 +35,7 @@ class Plan:
     providers: Mapping[str, PlannedProvider] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     inner: InnerSteps | None = field(default=None, repr=False)
+    nested: NestedPlans[Plan] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

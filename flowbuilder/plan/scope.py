@@ -41,6 +41,10 @@ class Scope:
         self._modules: dict[str, Layer] = {}
         self._seen: dict[tuple[Home, str, str], dict[str, Definition | None]] = {}
 
+    def again(self) -> Scope:
+        """Return the same scope for another plan."""
+        return Scope(self._collection, self._plugins)
+
     def find(self, name: str, requester: Member) -> Definition | None:
         """Return the definition ``name`` stands for, or None when it is an input.
 

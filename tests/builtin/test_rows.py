@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from flowbuilder import FlowBuilder, Registry, RunInfo, StepInfo
 from flowbuilder.builtin.rows import Rows, whole_name
+from flowbuilder.engine.views import Parent
 from flowbuilder.runner import run_info
 
 
@@ -214,3 +216,53 @@ def test_a_row_says_how_far_its_body_is() -> None:
     assert [row.detail(0.0) for row in rows.running] == ["1,200/5,000"]
     rows.step_progressed(run, step(run, "crawl"), 12.5, None)
     assert [row.detail(0.0) for row in rows.running] == ["12.5"]
+
+
+def nested(outer: RunInfo, body: str, name: str, *steps: str) -> RunInfo:
+    """Return a run that a body of another one runs."""
+    return replace(info(name, *steps), parent=Parent(outer, step(outer, body), f"{body}/{name}"))
+
+
+def test_a_nested_run_is_a_row_below_its_body_that_counts_its_steps() -> None:
+    run = info("flow", "crawl", "other")
+    rows = started(run, "crawl", "other")
+    inner = nested(run, "crawl", "sales", "load", "sum", "send")
+    rows.run_started(inner)
+    rows.step_started(inner, step(inner, "load"), 1)
+    rows.step_ended(inner, step(inner, "load"), failed=False)
+    rows.step_started(inner, step(inner, "sum"), 1)
+    rows.step_ended(inner, step(inner, "send"), failed=True)
+    assert [(row.name, row.detail(0.0)) for row in rows.running] == [
+        ("crawl", ""),
+        ("  sales", "2/3, 1 failed"),
+        ("    sum", ""),
+        ("other", ""),
+    ]
+    assert rows.totals(time.monotonic()) == "0/2 steps, 0 s"
+    assert (rows.share, rows.is_shared) == (0.0, False)
+
+    rows.step_ended(inner, step(inner, "sum"), failed=False)
+    rows.run_ended(inner)
+    assert [row.name for row in rows.running] == ["crawl", "other"]
+    assert not rows.is_empty
+
+
+def test_the_body_of_a_nested_run_is_that_run_to_whoever_looks() -> None:
+    flows = Registry()
+
+    @flows.workflow
+    def sales() -> None: ...
+
+    run = info("flow", "crawl")
+    rows = started(run, "crawl")
+    inner = replace(run_info(flows.plan(sales), None), parent=Parent(run, step(run, "crawl"), "crawl/sales"))
+    rows.run_started(inner)
+    rows.step_started(inner, step(inner, "sales"), 1)
+    deeper = replace(info("month", "load"), parent=Parent(inner, step(inner, "sales"), "sales/month"))
+    rows.run_started(deeper)
+    rows.step_started(deeper, step(deeper, "load"), 1)
+    assert [row.name for row in rows.running] == ["crawl", "  sales", "    month", "      load"]
+    assert deeper.full_name(step(deeper, "load")) == "crawl/sales/month.load"
+
+    rows.step_ended(inner, step(inner, "sales"), failed=False)
+    assert [row.detail(0.0) for row in rows.running][1] == "1/1"

@@ -8,13 +8,29 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, Retry, Status, Terminal, Until, hookimpl, run
+from flowbuilder import (
+    Context,
+    FlowBuilder,
+    ParallelConfig,
+    Registry,
+    Retry,
+    Status,
+    StepInfo,
+    Terminal,
+    Until,
+    hookimpl,
+    run,
+)
 from flowbuilder.builtin.terminal import Report
+from flowbuilder.engine.views import Parent
+from flowbuilder.runner import run_info
 from flowbuilder.testing import FlowTester
 from tests.builtin.conftest import Reported, Screen, summarise, timeless
 
@@ -400,8 +416,42 @@ def test_what_is_typed_of_quiet_and_verbose_goes_over_the_settings(flowtester: F
 )
 def test_a_signal_is_answered_before_what_runs_has_ended(reasons: tuple[str, ...], said: str) -> None:
     stream = io.StringIO()
-    report = Report(Terminal(stream))
+    report, info = Report(Terminal(stream)), run_info(Registry().plan(small()), None)
     for reason in reasons:
-        report.flowbuilder_run_cancel(reason)
+        report.flowbuilder_run_cancel(info, reason)
 
     assert stream.getvalue() == said
+
+
+def crawler(*, fails: bool = False) -> Any:
+    """Return a flow whose body runs another one, and goes on whatever becomes of that."""
+    inner = small() if fails else FlowBuilder("sales").step(lambda: 1, name="load").build()
+
+    async def crawl(ctx: Context) -> str:
+        with suppress(ExceptionGroup):
+            await ctx.run(inner)
+        return "went on"
+
+    return FlowBuilder("flow").step(crawl).build()
+
+
+def test_what_a_body_runs_is_told_by_verbose_alone(reported: Reported) -> None:
+    assert "load" not in reported(crawler())
+    lines = reported(crawler(), level=1).splitlines()
+    assert any(line.startswith("[0/1] success   crawl/sales.load ") for line in lines)
+    assert "[0/1] start     crawl/sales.load" in lines
+
+
+def test_failures_of_what_a_body_runs_are_told_and_not_counted(reported: Reported) -> None:
+    report = reported(crawler(fails=True))
+    assert "[0/1] failed    crawl/small.broken" in report
+    assert "crawl/small.after" not in report
+    assert "[1/1] success   crawl" in report
+
+
+def test_a_nested_run_that_is_cancelled_does_not_say_that_all_is_stopping() -> None:
+    stream = io.StringIO()
+    report, info = Report(Terminal(stream)), run_info(Registry().plan(small()), None)
+    step = StepInfo("crawl", info.plan.steps[0].definition)
+    report.flowbuilder_run_cancel(replace(info, parent=Parent(info, step, "crawl/small")), "SIGINT")
+    assert stream.getvalue() == ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Retry, arun, hookimpl, run
+from flowbuilder import Context, FlowBuilder, ParallelConfig, Retry, arun, hookimpl, run
 from flowbuilder.errors import StoreError
 from flowbuilder.runner import Backend
 from flowbuilder.store.contract import Draft, Then
@@ -253,3 +253,25 @@ def test_a_plugin_brings_a_store(store: MemoryStore) -> None:
 
     run(FlowBuilder("flow").step(a).build(), store="mem://x", plugins=[Plugin()])
     assert statuses(store) == {"a": "success"}
+
+
+def test_a_nested_run_is_done_again_with_its_body_and_not_kept(backend: Backend, store: MemoryStore) -> None:
+    undone: list[str] = []
+
+    def fails(c: int) -> None:
+        raise ValueError
+
+    flow = FlowBuilder("trip").step(a, idempotent=False).step(b, cache=True)
+    flow.step(lambda b: 1, name="c", undo=lambda: undone.append("c")).step(fails)
+    trip = flow.build()
+
+    async def body(ctx: Context) -> str:
+        with pytest.raises(ExceptionGroup):
+            await ctx.run(trip)
+        return "went on"
+
+    result = run(FlowBuilder("flow").step(body).build(), store=store, backend=backend)
+    assert (result.value, undone) == ({"body": "went on"}, ["c"])
+    assert result.notes == ("trip: cache= does nothing in this run, which is not kept in a store",)
+    assert statuses(store) == {"body": "success"}
+    assert store.attempts(result.run_id) == []

@@ -99,20 +99,6 @@ def test_nothing_comes_from_a_step(collect: Collect) -> None:
     assert error.hint == "what a body runs gets nothing from steps; request it and pass it on: rows=…"
 
 
-def test_a_workflow_is_no_step() -> None:
-    flows = Registry()
-
-    @flows.workflow
-    def nightly() -> None: ...
-
-    def crawl(ctx: Context) -> None:
-        ctx.run_sync(nightly)
-
-    error = refused(crawl)
-    assert error.what == "ctx cannot run the workflow 'nightly' so"
-    assert error.hint == "give it a run of its own, beside this one: WorkflowScheduler.submit"
-
-
 @pytest.mark.parametrize(("words", "hint"), [({"each": {"n": [1]}}, "ctx.map"), ({"when": lambda: True}, "if")])
 def test_words_that_are_for_plans_are_refused(words: Any, hint: str) -> None:
     flows = Registry()

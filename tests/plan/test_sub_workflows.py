@@ -204,7 +204,7 @@ def test_one_that_declares_something_for_its_run_is_refused(words: Mapping[str, 
         flows.plan(month)
     assert str(caught.value) == (
         f"'month' requests the workflow 'sales' ({place(sales)}), which declares {named} for a run of its own"
-        f" ({place(month)})\n  hint: give it a run of its own, beside this one: WorkflowScheduler.submit"
+        f" ({place(month)})\n  hint: give it a run of its own, in a body: await ctx.run(sales)"
     )
     assert steps(flows.plan(month, overrides={"sales": 1})) == ["month"]
 

@@ -26,6 +26,11 @@ def rows(root: str) -> list[int]:
     return [len(root)]
 
 
+@step
+async def fetch(url: str) -> int | None:
+    return len(url) or None
+
+
 @workflow
 def report(rows: list[int]) -> dict[str, int]:
     return {"rows": len(rows)}
@@ -57,16 +62,20 @@ async def inside(ctx: Context) -> None:
     assert_type(await ParallelExecutor().execute([("one", rows)]), ParallelResults)
     assert_type(ctx.item, int | None)
     assert_type(await ctx.run(rows, "a"), list[int])
-    assert_type(await ctx.run(later, rows=[1]), int | None)
+    assert_type(await ctx.run(report, root="a"), dict[str, int])
+    assert_type(await ctx.run(later, root="a"), int | None)
+    assert_type(await ctx.run(built, root="a"), Any)
     assert_type(await ctx.map(rows, ["a"]), list[list[int]])
-    assert_type(await ctx.map(later, [[1]], limit=2), list[int | None])
+    assert_type(await ctx.map(fetch, ["a"], limit=2), list[int | None])
 
 
 def inside_plainly(ctx: Context) -> None:
     assert_type(ctx.run_sync(rows, root="a"), list[int])
-    assert_type(ctx.run_sync(later, [1]), int | None)
+    assert_type(ctx.run_sync(report, root="a"), dict[str, int])
+    assert_type(ctx.run_sync(later, root="a"), int | None)
+    assert_type(ctx.run_sync(built, root="a"), Any)
     assert_type(ctx.map_sync(rows, ("a" for _ in range(2))), list[list[int]])
-    assert_type(ctx.map_sync(later, [[1]]), list[int | None])
+    assert_type(ctx.map_sync(fetch, ["a"]), list[int | None])
 
 
 awaitable: Coroutine[Any, Any, RunResult[int | None]] = arun(later)

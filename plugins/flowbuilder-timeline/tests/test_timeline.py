@@ -14,7 +14,7 @@ from flowbuilder_timeline import Timeline
 from flowbuilder_timeline.rows import RunRows
 from flowbuilder_timeline.trace_file import TraceFile
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, run
+from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, run
 from flowbuilder.testing import FlowTester, Outcome
 
 Backend = Literal["asyncio", "trio"]
@@ -286,3 +286,22 @@ def test_a_hundred_thousand_items_leave_nothing_in_memory(tmp_path: Path) -> Non
     assert timeline.slices == 100_000
     assert (timeline._tries, timeline._runs) == ({}, {})
     assert_no_overlap(entries(tmp_path / "t.json"))
+
+
+def test_what_a_body_runs_has_rows_and_a_nested_run_a_place_of_its_own(tmp_path: Path, backend: Backend) -> None:
+    inner = FlowBuilder("sales").step(lambda: 1, name="load").build()
+
+    def half(n: int) -> float:
+        return n / 2
+
+    async def crawl(ctx: Context) -> None:
+        await ctx.run(inner)
+        await ctx.map(half, [1, 2])
+
+    timeline = Timeline(tmp_path / "trace.json")
+    result = run(FlowBuilder("flow").step(crawl).build(), backend=backend, plugins=[timeline])
+    entries: list[Entry] = json.loads((tmp_path / "trace.json").read_text())
+    assert result.raise_for_errors().plugin_failures == ()
+    assert {one["name"] for one in entries if one["ph"] == "X"} == {"crawl", "load", "crawl/half[0]", "crawl/half[1]"}
+    names = [one["args"]["name"].partition(" ")[0] for one in entries if one["name"] == "process_name"]
+    assert names == ["flow", "crawl/sales"]

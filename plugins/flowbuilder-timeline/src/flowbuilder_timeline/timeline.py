@@ -57,7 +57,7 @@ class Timeline:
             self._epoch = time.time_ns() - time.monotonic_ns()
         self._origin = self._origin or round(run.started_at * 1e9)
         self._started += 1
-        name = f"{run.workflow} ({run.run_id})"
+        name = f"{run.path} ({run.run_id})"
         self._runs[run.run_id] = RunRows(self._trace, name, number=self._started, origin=self._origin)
 
     @hookimpl
@@ -155,8 +155,11 @@ def _nanoseconds(result: StepResult[Any] | RunResult[Any]) -> tuple[int, int]:
 
 
 def _executor(run: RunInfo, step: StepInfo) -> str:
-    planned = step.name if step.item is None else step.name.rpartition("[")[0]
-    return run.plan.by_name[planned].executor
+    planned = run.plan.by_name.get(step.name if step.item is None else step.name.rpartition("[")[0])
+    if planned is not None:
+        return planned.executor
+    # What a body runs itself is in no plan.
+    return getattr(step.definition, "executor", None) or ("loop" if step.definition.is_async else "thread")
 
 
 def _line(error: BaseException) -> str:
