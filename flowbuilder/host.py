@@ -8,7 +8,7 @@ import os
 import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -85,6 +85,23 @@ def make_host(
     for plugin in _objects(plugins):
         pm.register(plugin)
     return pm
+
+
+def host_of(plugins: Any) -> Plugins:
+    """Return the plugin manager of runs from code, with the given plugins; those without any share one.
+
+    Raises:
+        PluginError: for a plugin that implements a hook wrongly.
+    """
+    if plugins is None or (isinstance(plugins, list | tuple) and not plugins):
+        return _host_of_none()
+    return make_host(plugins=plugins, entry_points=False)
+
+
+@cache
+def _host_of_none() -> Plugins:
+    """Return a plugin manager without plugins: to read the specifications takes as long as a small run."""
+    return make_host(entry_points=False)
 
 
 def _objects(plugins: Any) -> Iterable[Any]:

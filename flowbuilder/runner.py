@@ -23,7 +23,7 @@ from flowbuilder.engine.lanes.base import LaneFactory
 from flowbuilder.engine.lanes.factories import BUILT_IN_LANES
 from flowbuilder.engine.views import RunInfo
 from flowbuilder.errors import DefinitionError, InsideLoopError, shown_value
-from flowbuilder.host import executors_of, make_host, modules_of
+from flowbuilder.host import executors_of, host_of, modules_of
 from flowbuilder.plan.build import PlanOptions
 from flowbuilder.plan.needs import check_resources
 from flowbuilder.plan.plan import Plan
@@ -91,7 +91,7 @@ def run(workflow: Any, **words: Unpack[SyncRunWords]) -> RunResult[Any]:
     refuse_unknown("run", words, SyncRunWords)
     refuse_running_loop("run", "flowbuilder.arun")
     backend = checked_backend(words.pop("backend", "asyncio"))
-    host = make_host(plugins=words.get("plugins"), entry_points=False)
+    host = host_of(words.get("plugins"))
     with Keeping(words.get("store"), host, cache=words.get("cache", True)) as keeping:
         info = _entered(workflow, words, host, keeping)
         result, interrupted = _run_through(info, host, backend, keeping.journal)
@@ -115,7 +115,7 @@ async def arun(workflow: Callable[..., R], **words: Unpack[RunWords]) -> RunResu
 async def arun(workflow: Any, **words: Unpack[RunWords]) -> RunResult[Any]:
     """Run a workflow on the loop that is running, asyncio's or trio's; else as ``run``."""
     refuse_unknown("arun", words, RunWords)
-    host = make_host(plugins=words.get("plugins"), entry_points=False)
+    host = host_of(words.get("plugins"))
     with Keeping(words.get("store"), host, cache=words.get("cache", True)) as keeping:
         info = _entered(workflow, words, host, keeping)
         return await execute(info, host, factories(host), None, keeping.journal)

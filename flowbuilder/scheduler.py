@@ -35,7 +35,7 @@ from flowbuilder.errors import (
     shown_value,
 )
 from flowbuilder.handle import Handle
-from flowbuilder.host import make_host, policies_of
+from flowbuilder.host import host_of, policies_of
 from flowbuilder.loop_thread import LoopThread
 from flowbuilder.plan.plan import Plan
 from flowbuilder.runner import (
@@ -101,9 +101,7 @@ class WorkflowScheduler:
         cache: bool = True,
         backend: Backend = "asyncio",
     ) -> None:
-        self._host = (
-            plugins if isinstance(plugins, pluggy.PluginManager) else make_host(plugins=plugins, entry_points=False)
-        )
+        self._host = plugins if isinstance(plugins, pluggy.PluginManager) else host_of(plugins)
         self._factories = factories(self._host)
         self._limits = Limits(
             checked_at_once(max_concurrency, MOST_AT_ONCE),

@@ -34,6 +34,9 @@ from flowbuilder.results import Status
 if TYPE_CHECKING:
     from flowbuilder.engine.activity import Activity
 
+# Lanes that call no body on the loop.
+OFF_LOOP = frozenset({"thread", "process"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts:
@@ -75,6 +78,7 @@ class Driver:
         self._conducts: dict[Conduct, None] = {}
         self._new: deque[Conduct] = deque()
         self._history = History()
+        self._watchdog = Watchdog(self._wakeup.call_soon, self._engine.relay, self._note)
         self._looks_ahead = getattr(limits.policy, "looks_ahead", True)
         self._submitted = 0
         self._ended: Counter[Status] = Counter()
@@ -90,15 +94,13 @@ class Driver:
     async def serve(self) -> None:
         """Serve until ``close`` was called and every run has ended; no cancellation cuts the clean-up short."""
         install_log_records()
-        watchdog = Watchdog(self._wakeup.call_soon, self._engine.relay, self._note)
         with anyio.CancelScope(shield=True):
             self._engine.relay.start()
-            watchdog.start()
             try:
                 async with anyio.create_task_group() as self._group:
                     await self._turn_by_turn()
             finally:
-                watchdog.close()
+                self._watchdog.close()
                 self._engine.close()
                 self._engine.relay.close()
                 self._end()
@@ -222,6 +224,7 @@ class Driver:
         due = engine.timers.next
         await self._wakeup.wait(anyio.current_time() + due - time.monotonic() if due < math.inf else math.inf)
         self._begin_new()
+        self._watch()
         while engine.to_prepare:
             self._group.start_soon(self._prepare, engine.to_prepare.popleft(), name="flowbuilder set-up")
         while engine.to_release:
@@ -233,6 +236,16 @@ class Driver:
             while engine.attention:
                 engine.attention.popleft()()
             engine.wake_lanes()
+
+    def _watch(self) -> None:
+        """Have the watchdog watch as soon as code that could block the loop or the hook thread is about to be called.
+
+        Where there are plain bodies alone, its thread would take as long as a small run.
+        """
+        engine = self._engine
+        has_other_lanes = any(one.executor not in OFF_LOOP for one in engine.facts.values())
+        if has_other_lanes or engine.to_prepare or engine.relay.is_heard:
+            self._watchdog.start()
 
     def _begin_new(self) -> None:
         """Begin what was submitted; lanes are woken when all of it has begun, so that the best of all goes first."""

@@ -42,13 +42,15 @@ class Watchdog:
         self._slow_since = 0.0
 
     def start(self) -> None:
-        """Begin to watch; called on the loop."""
-        self._thread.start()
+        """Begin to watch, if it does not yet; called on the loop."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
-        self._closed.set()
-        self._thread.join()
+        """End the thread, where there is one."""
+        if self._thread.ident is not None:
+            self._closed.set()
+            self._thread.join()
 
     def _watch(self) -> None:
         while not self._closed.wait(LOOK_EVERY):

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from flowbuilder import FlowBuilder, ParallelConfig, Plan, WorkflowDefinition, hookimpl
-from flowbuilder.host import make_host
+from flowbuilder.host import host_of
 from flowbuilder.runner import make_run_plan, run_planned
 from tests.benchmarks.cpu import PROCESSES, Pieces, burn
 from tests.benchmarks.graph import Graph, Run, join, loop_body, named, plain_body
@@ -86,11 +86,11 @@ def declared(graph: Graph, body: Callable[..., Any], *, is_async: bool) -> Workf
 
 def planned(workflow: WorkflowDefinition) -> Plan:
     """Return the plan of a run."""
-    return make_run_plan(workflow, None, None, None, make_host(entry_points=False))
+    return make_run_plan(workflow, None, None, None, host_of(None))
 
 
 def _prepared(workflow: WorkflowDefinition, *plugins: object) -> Run:
-    host = make_host(plugins=plugins, entry_points=False)
+    host = host_of(plugins)
     plan = make_run_plan(workflow, None, None, None, host)
 
     def run() -> Iterable[int]:
