@@ -17,7 +17,7 @@ from flowbuilder.supervisor import ECHO, Watched, supervise
 def entry() -> None:
     """Run the command line of this process and exit with its code."""
     # Starting makes many objects and hardly any garbage, which Python would look for a hundred times.
-    gc.set_threshold(10_000)
+    gc.set_threshold(100_000)
     watched = Watched()
     try:
         _catch_signals()

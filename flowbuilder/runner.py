@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
@@ -205,7 +205,7 @@ def run_info(
         raise DefinitionError("seed= takes a whole number", got=shown_value(seed))
     check_resources(plan, (merged.resources or {}) if resources is None else resources)
     return RunInfo(
-        run_id=uuid.uuid4().hex[:12],
+        run_id=os.urandom(6).hex(),
         workflow=plan.name,
         definition=plan.workflow,
         plan=plan,

@@ -22,13 +22,13 @@ def main(arguments: Sequence[str] | None = None, plugins: Sequence[Any] = (), wa
     Args:
         arguments: what follows ``flowbuilder``; those of this process if left out.
         plugins: objects with hooks, beside those that are found.
-        watched: the word to a parent that watches this process.
+        watched: the word to a parent that watches this process, where the process is the command's own.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return exit_code_of(lambda: _command(given, plugins, watched or Watched()))
+    return exit_code_of(lambda: _command(given, plugins, watched))
 
 
-def _command(arguments: list[str], plugins: Sequence[Any], watched: Watched) -> Any:
+def _command(arguments: list[str], plugins: Sequence[Any], watched: Watched | None) -> Any:
     """Run one command; click's own ``main`` is passed by, since it exits where a reader goes away."""
     group = make_group()
     if COMPLETE in os.environ:

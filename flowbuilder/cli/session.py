@@ -61,6 +61,7 @@ class Session:
 
     def find(self) -> list[Found]:
         """Return what was named with its files, after plugins have seen all that was collected."""
+        self.setup.settle()
         collector = Collector(registry, self.settings)
         found = [collector.collect(target) for target in self._targets()]
         collector.register_confs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from functools import cached_property
@@ -27,9 +28,20 @@ class Setup:
         self, arguments: Sequence[str] = (), plugins: Sequence[Any] = (), watched: Watched | None = None
     ) -> None:
         self.watched = watched or Watched()
+        self._owns_process = watched is not None
         self._arguments = tuple(arguments)  # a copy: click eats up the list it parses
         self._plugins = plugins
         self._is_extended = False
+
+    def settle(self) -> None:
+        """Take what there is for what stays, before any code of the user's comes.
+
+        Python looks for garbage in the modules of a process again and again, and most thoroughly at its end, which
+        would take a tenth of a short run. Where this is only a part of a process, that is left to its owner.
+        """
+        if self._owns_process:
+            gc.freeze()
+            gc.set_threshold(10_000)
 
     @cached_property
     def early(self) -> Early:

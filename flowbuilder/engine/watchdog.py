@@ -35,7 +35,7 @@ class Watchdog:
         self._relay = relay
         self._note = note
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="flowbuilder-watchdog", daemon=True)
+        self._thread: threading.Thread | None = None
         self._loop_thread = threading.get_ident()
         self._asked_at = 0.0
         self._has_warned = False
@@ -43,12 +43,13 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to watch, if it does not yet; called on the loop."""
-        if self._thread.ident is None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="flowbuilder-watchdog", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
         """End the thread, where there is one."""
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._closed.set()
             self._thread.join()
 

@@ -51,3 +51,13 @@ def test_help_imports_no_command_and_no_plugin(tmp_path: Path) -> None:
 
 def test_a_plan_imports_what_it_needs(tmp_path: Path) -> None:
     assert "networkx" in imported(tmp_path, "plan")
+
+
+@pytest.mark.parametrize(("words", "is_settled"), [(["-m", "flowbuilder"], True), (["-c", PROGRAM], False)])
+def test_in_a_process_of_its_own_no_garbage_is_sought_in_what_was_there_before_the_flow_file(
+    tmp_path: Path, words: list[str], is_settled: bool
+) -> None:
+    flow = "import gc\nfrom flowbuilder import step\nstep(name='one')(lambda: 1)\n"
+    (tmp_path / "flow_settled.py").write_text(flow + "print(gc.get_freeze_count() > 10_000, gc.get_threshold()[0])\n")
+    done = python(*words, "run", "-s", "--no-store", folder=tmp_path)
+    assert done.stdout.splitlines()[0] == f"{is_settled} {10_000 if is_settled else 700}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from anyio.abc import TaskGroup
 
@@ -24,7 +25,7 @@ class ThreadLane:
     enforces_timeouts = False
 
     def __init__(self, limit: int | None = None) -> None:
-        self.limit = limit or min(32, (os.cpu_count() or 1) + 4)
+        self.limit = limit or _usual_limit()
         self._lock = threading.Lock()
         self._idle: list[threading.Semaphore] = []
         self._threads: set[threading.Thread] = set()
@@ -102,3 +103,9 @@ class ThreadLane:
 
     def _ended(self) -> None:
         """Give back what belongs to the ending thread."""
+
+
+@cache
+def _usual_limit() -> int:
+    """Return how many threads there are at most where nothing else is said; the system is asked once."""
+    return min(32, (os.cpu_count() or 1) + 4)
