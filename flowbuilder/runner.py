@@ -170,14 +170,18 @@ def run_planned(
     config: ParallelConfig | None = None,
     seed: int = 0,
     backend: Backend = "asyncio",
+    keeping: Keeping | None = None,
 ) -> tuple[RunResult[Any], bool]:
-    """Run a plan; return its result and whether a signal interrupted it.
+    """Run a plan, kept where there is a ``keeping``; return its result and whether a signal interrupted it.
 
     The first SIGINT or SIGTERM cancels and cleans up within the grace period, the second ends the
     process at once, by the signal's default action.
     """
     refuse_running_loop("run", "flowbuilder.arun")
-    return _run_through(run_info(plan, config, seed), host, backend)
+    info = run_info(plan, config, seed)
+    if keeping is not None:
+        info = keeping.enter(info)
+    return _run_through(info, host, backend, keeping.journal if keeping is not None else None)
 
 
 def _run_through(

@@ -21,6 +21,7 @@ from flowbuilder.store.rows import (
     BEGUN,
     LOST,
     NOT_STORED,
+    SUCCESS,
     UNDONE,
     AttemptMade,
     AttemptRow,
@@ -90,6 +91,8 @@ class Entries:
         step = facts("step")
         if step.item is None and getattr(step.definition, "each", None):
             return ()  # the items have attempts
+        if facts("status") is Status.SUCCESS:
+            return ()  # it is over already, and its success is right behind
         row = AttemptRow(unit=unit_of(step), number=facts("attempt"), started_at=at)
         return (AttemptMade(facts("run").run_id, row),)
 
@@ -216,19 +219,12 @@ class Entries:
 
     def _success(self, attempt: Attempt, unit: Unit, value: Encoded) -> UnitRow:
         wiring, code = self._prints_of(attempt.step)
+        started = attempt.started
         return UnitRow(
-            unit=unit,
-            status=str(Status.SUCCESS),
-            attempts=attempt.number,
-            started_at=attempt.started - self._clock,
-            duration=time.monotonic() - attempt.started,
-            value=value,
-            error=failure_data(attempt.error),
-            sections=_sections(attempt.sections),
-            wiring=wiring,
-            code=code,
-            inside=attempt.source.inner_of(attempt).to_dict() or None,
-        )
+            unit, SUCCESS, attempt.number, started - self._clock, time.monotonic() - started, "", value,
+            failure_data(attempt.error), _sections(attempt.sections), wiring, code,
+            attempt.source.inner_of(attempt).to_dict() or None,
+        )  # fmt: skip
 
     def _value(self, attempt: Attempt, name: str = "") -> Encoded:
         try:

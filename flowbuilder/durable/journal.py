@@ -124,12 +124,8 @@ class StoreJournal:
 
     def tell_of(self, name: str, facts: Facts) -> None:
         """Write what a hook is told, as far as it is asked for, then tell it."""
-        at = time.time()
-        self._write(
-            lambda: self._entries.of(name, facts, at),
-            partial(self._pass_on, name, facts),
-            sync=name not in UNSYNCED,
-        )
+        draft = partial(self._entries.of, name, facts, time.time())
+        self._write(draft, partial(self._pass_on, name, facts), sync=name not in UNSYNCED)
 
     def after(self, call: Callable[[], None]) -> None:
         """Have ``call`` called after all that was told before."""
@@ -152,9 +148,18 @@ class StoreJournal:
         entries = self._entries.outcome(attempt)
         return lambda: entries
 
-    def end(self, attempt: Attempt, outcome: Callable[[], Iterable[Entry]]) -> None:
-        """Write how an attempt ended, then have it settled."""
-        self._write(outcome, lambda error: self._settle(attempt, error))
+    def end(self, attempt: Attempt, outcome: Callable[[], Iterable[Entry]], lane: int | None) -> bool:
+        """Write how an attempt ended, then have it settled; return whether it was, in this thread."""
+        caller = threading.get_ident()
+        is_here = False
+
+        def then(error: Exception | None) -> None:
+            nonlocal is_here
+            is_here = lane is not None and threading.get_ident() == caller
+            self._settle(attempt, error, lane if is_here else None)
+
+        self._write(outcome, then, here=lane is not None and caller != self._loop_thread)
+        return is_here
 
     def begin(self, attempt: Attempt) -> None:
         """Write that an attempt begins, then let it begin."""
@@ -167,10 +172,15 @@ class StoreJournal:
     # On the thread that writes.
 
     def _write(
-        self, draft: Callable[[], Iterable[Entry]], then: Callable[[Exception | None], None], *, sync: bool = True
+        self,
+        draft: Callable[[], Iterable[Entry]],
+        then: Callable[[Exception | None], None],
+        *,
+        sync: bool = True,
+        here: bool = False,
     ) -> None:
         self._last = next(self._given)
-        self._store.write(draft, lambda error: self._written(then, error), sync=sync)
+        self._store.write(draft, partial(self._written, then), sync=sync, here=here)
 
     def _written(self, then: Callable[[Exception | None], None], error: Exception | None) -> None:
         if error is not None and self.failure is None:
@@ -187,10 +197,10 @@ class StoreJournal:
             claim.release()
         self._engine.relay.tell_of(name, facts)
 
-    def _settle(self, attempt: Attempt, error: Exception | None) -> None:
+    def _settle(self, attempt: Attempt, error: Exception | None, lane: int | None) -> None:
         if error is not None:
             _take_back(attempt, error)
-        self._engine.settle_recorded(attempt)
+        self._engine.settle_recorded(attempt, lane)
 
     def _begin(self, attempt: Attempt, error: Exception | None) -> None:
         if error is not None:

@@ -158,11 +158,13 @@ class Attempt:
         )
 
     def fact(self, name: str) -> Any:
-        """Return what hooks are told of this attempt, by the name of the argument."""
+        """Return what hooks are told of this attempt, by the name of the argument, and its ``status``."""
         if name == "step":
             return self.info
         if name == "attempt":
             return self.number
+        if name == "status":
+            return self.status
         return self.source.info if name == "run" else self.source.result_of(self.unit)
 
     def report(self, done: float, total: float | None) -> None:

@@ -31,7 +31,8 @@ class Ending:
         self._records = state.records
         self._values = state.values
         self._relay = state.relay
-        self._hears_finish = state.relay.hears("step_finish")
+        # A success is written before it is settled: only those who listen are told.
+        self._hears_finish = state.shared.relay.hears("step_finish")
 
     def settle(self, attempt: Attempt) -> None:
         """Settle an attempt that has ended; its outcome is on it."""

@@ -233,19 +233,22 @@ class Engine:
             if lane is not None and following is None:
                 self._asleep.add(lane)
             wake = self._lanes_to_wake()
-        if is_handed_over:
-            journal.end(attempt, outcome)
         self._wake(wake)
+        if is_handed_over and journal.end(attempt, outcome, lane if following is None else None):
+            assert lane is not None
+            return self.take(lane)
         if following is not None and not following.is_conditional:
             journal.note(following)
         return following
 
-    def settle_recorded(self, attempt: Attempt) -> None:
-        """Act on an attempt whose outcome stands."""
+    def settle_recorded(self, attempt: Attempt, lane: int | None = None) -> None:
+        """Act on an attempt whose outcome stands; this thread looks for what is next in ``lane``, right after."""
         run: Run = attempt.source  # type: ignore[assignment]  # as above
         try:
             with self.lock:
                 run.settle(attempt)
+                if lane is not None:
+                    self._asleep.discard(lane)
                 wake = self._lanes_to_wake()
         except BaseException as error:  # as in ``done``
             self._broke(error)

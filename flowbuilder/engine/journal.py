@@ -34,8 +34,8 @@ class Recorded(Protocol):
 
     relay: Relay
 
-    def settle_recorded(self, attempt: Attempt) -> None:
-        """Act on an attempt whose outcome stands."""
+    def settle_recorded(self, attempt: Attempt, lane: int | None = None) -> None:
+        """Act on an attempt whose outcome stands; this thread looks for what is next in ``lane``, right after."""
 
     def begin_recorded(self, attempt: Attempt) -> None:
         """Let an attempt begin whose start stands."""
@@ -63,8 +63,11 @@ class Journal(Teller, Recall, Protocol):
     def outcome(self, attempt: Attempt) -> Callable[[], Any]:
         """Return what is to be written of an attempt that has ended; user code runs here, so no lock is held."""
 
-    def end(self, attempt: Attempt, outcome: Callable[[], Any]) -> None:
-        """Write how an attempt ended, then have it settled."""
+    def end(self, attempt: Attempt, outcome: Callable[[], Any], lane: int | None) -> bool:
+        """Write how an attempt ended, then have it settled.
+
+        A thread that has nothing else to do names its ``lane``. Then it may be done in that thread, which True says.
+        """
 
     def begin(self, attempt: Attempt) -> None:
         """Write that an attempt begins, then let it begin."""

@@ -18,6 +18,7 @@ from flowbuilder.engine.limits import Limit
 from flowbuilder.engine.memory import Memory
 from flowbuilder.engine.providers import Providers
 from flowbuilder.engine.records import Records
+from flowbuilder.engine.relay import Relay
 from flowbuilder.engine.rounds import NO_ROUNDS, Rounds
 from flowbuilder.engine.schedule import Schedule
 from flowbuilder.engine.share import Share
@@ -44,6 +45,7 @@ class Shared(Protocol):
     """What a run uses together with all other runs: the engine."""
 
     admission: Admission
+    relay: Relay
     teller: Teller
     journal: Journal | None
     facts: dict[int, LaneFacts]

@@ -32,12 +32,13 @@ class Store(Protocol):
             StoreError: when the store cannot be used.
         """
 
-    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
         """Write entries behind all that were given before, and return at once.
 
         ``draft`` gives the entries, on the thread that writes. ``then`` is called on that thread when
         they stand: with None, or with the error that kept them out, after which nothing more is
-        written. Without ``sync`` they survive the process, but perhaps not a loss of power.
+        written. Without ``sync`` they survive the process, but perhaps not a loss of power. The caller
+        has nothing else to do ``here``: they, and what else waits, may be written before this returns.
         """
 
     def runs(self, query: RunQuery) -> Sequence[RunRow]:

@@ -86,12 +86,13 @@ class MemoryStore:
         owned = self._owners[run_id] = _Owned(self._owned, run_id)
         return owned
 
-    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
-        """Write entries behind all that were given before."""
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
+        """Write entries behind all that were given before; see ``Store.write``."""
         with self._lock:
             if self._writer is None:
                 self._writer = Writer(self._commit)
-            self._writer.write(draft, then, sync=sync)
+            writer = self._writer
+        writer.write(draft, then, sync=sync, here=here)
 
     def close(self) -> None:
         """Write what waits; what is kept stays, and more may be written later."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import socket
@@ -24,8 +23,11 @@ class Owned:
 
     def begin(self, unit: Unit, number: int) -> None:
         """Note that an attempt begins: what is written outlives the process at once, if not a loss of power."""
-        with contextlib.suppress(OSError):
-            os.write(self._number, f"{number} {unit.item} {unit.step}\n".encode("utf-8", "backslashreplace"))
+        step, item = unit
+        try:
+            os.write(self._number, f"{number} {item} {step}\n".encode("utf-8", "backslashreplace"))
+        except OSError:
+            return  # a note that is missing costs the number of an attempt, and nothing else
 
     def release(self) -> None:
         """Give the run back."""

@@ -115,7 +115,7 @@ def _turn_of(damaged: Path) -> Iterator[None]:
     path = damaged.with_suffix(".turn")
     turn = Turn(path, PATIENCE) if path.exists() else None
     try:
-        with turn.taken() if turn is not None else nullcontext():
+        with turn if turn is not None else nullcontext():
             yield
     finally:
         if turn is not None:

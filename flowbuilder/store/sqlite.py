@@ -1,4 +1,4 @@
-"""SqliteStore: runs in an SQLite file, written by one thread, read by any."""
+"""SqliteStore: runs in an SQLite file, written by one thread at a time, read by any."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
 from flowbuilder.errors import StoreError
@@ -59,8 +60,9 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, durability: Durability = "full") -> None:
         self.path = Path(path).absolute()
+        self._place = str(self.path)
         self._full = durability == "full"
-        with _translated(self.path):
+        with _Translated(self.path):
             make_file(self.path)
             refuse_foreign(self.path)
             self._inode = self.path.stat().st_ino
@@ -82,23 +84,22 @@ class SqliteStore:
 
     # Writing.
 
-    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
         """Write entries behind all that were given before; see ``Store.write``."""
-        self._writer.write(draft, then, sync=sync)
+        self._writer.write(draft, then, sync=sync, here=here)
 
     def close(self) -> None:
         """Write what waits, and let go of the file."""
         self._writer.close()
 
     def _commit(self, entries: Sequence[Entry], *, sync: bool) -> None:
-        with _translated(self.path), self._turn.taken():
+        with _Translated(self.path), self._turn:
             # Large values come first: nothing may refer to what is not there.
             ready = [writing.with_files(entry, self._files) for entry in entries]
-            if self._inode != self.path.stat().st_ino:
+            if self._inode != os.stat(self._place).st_ino:  # noqa: PTH116  # half the time, at each commit
                 raise StoreError("the run store was replaced while it was used", where=str(self.path))
             self._set_synchronous(full=sync and self._full)
-            with self._transaction() as connection:
-                writing.apply(connection, ready, self._numbers)
+            self._write(ready)
 
     def _set_synchronous(self, *, full: bool) -> None:
         # A commit that syncs covers all that were made before it, so those of mere starts need no sync.
@@ -106,12 +107,12 @@ class SqliteStore:
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._is_full_now = full
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Write entries in one transaction."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            yield connection
+            writing.apply(connection, entries, self._numbers)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -147,7 +148,7 @@ class SqliteStore:
             found = reading.units(connection, run_id, with_values=with_values)
         if not with_values:
             return found
-        with _translated(self.path):
+        with _Translated(self.path):
             return [row._replace(value=self._files.get(row.value)) if is_file(row.value) else row for row in found]
 
     def attempts(self, run_id: str) -> list[AttemptRow]:
@@ -173,7 +174,7 @@ class SqliteStore:
 
     @contextmanager
     def _reads(self) -> Iterator[sqlite3.Connection]:
-        with self._reading, _translated(self.path):
+        with self._reading, _Translated(self.path):
             yield self._reader
 
     # Keeping house.
@@ -181,7 +182,7 @@ class SqliteStore:
     def purge(self, run_ids: Iterable[str]) -> int:
         """Forget runs that nobody owns; return how many."""
         wanted = [run_id for run_id in run_ids if not self._ownership.is_alive(run_id)]
-        with self._reading, _translated(self.path), self._turn.taken():
+        with self._reading, _Translated(self.path), self._turn:
             for run_id in wanted:
                 writing.forget(self._reader, run_id)
                 self._ownership.forget(run_id)
@@ -196,7 +197,7 @@ class SqliteStore:
             row = reading.cached(connection, key)
         if row is None:
             return None
-        with _translated(self.path):
+        with _Translated(self.path):
             return replace(row, value=self._files.get(row.value))
 
     def cache_rows(self, step: str | None = None, limit: int | None = None) -> list[CacheRow]:
@@ -206,7 +207,7 @@ class SqliteStore:
 
     def clear_cache(self, keys: Iterable[str]) -> int:
         """Forget what is kept under keys; return how many there were."""
-        with self._reading, _translated(self.path):
+        with self._reading, _Translated(self.path):
             gone = writing.clear_cache(self._reader, keys)
             self._files.drop(reading.files(self._reader))
         return gone
@@ -223,7 +224,7 @@ class SqliteStore:
     def _opened(self) -> sqlite3.Connection:
         connection = self._connect()
         try:
-            with self._turn.taken():
+            with self._turn:
                 bring_up_to_date(connection, self.path)
                 connection.execute("PRAGMA journal_mode = WAL")
         except BaseException:
@@ -237,22 +238,29 @@ class SqliteStore:
         return connection
 
     def _close_both(self) -> None:
-        with self._reading, suppress(StoreError), self._turn.taken():
+        with self._reading, suppress(StoreError), self._turn:
             # The last one that closes it moves the log into the file.
             self._reader.close()
             self._connection.close()
         self._turn.close()
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Say in words what SQLite or the system could not do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _unusable(path, error) from error
-    except OSError as error:
-        raise StoreError(f"the run store cannot be used: {error.strerror or error}", where=str(path)) from error
+class _Translated:
+    """Says in words what SQLite or the system could not do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _unusable(self._path, error) from error
+        if isinstance(error, OSError):
+            text = f"the run store cannot be used: {error.strerror or error}"
+            raise StoreError(text, where=str(self._path)) from error
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> StoreError:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from flowbuilder.errors import StoreError
 
@@ -31,9 +30,8 @@ class Turn:
         self._patience = patience
         self._number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Have the turn.
+    def __enter__(self) -> None:
+        """Take the turn.
 
         Raises:
             StoreError: when another process does not give it up.
@@ -46,10 +44,11 @@ class Turn:
                 )
             time.sleep(nap)
             nap = min(nap * 2, LONGEST)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._number, fcntl.LOCK_UN)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        fcntl.flock(self._number, fcntl.LOCK_UN)
 
     def _is_locked(self) -> bool:
         try:

@@ -17,6 +17,7 @@ PLAIN = frozenset({str, int, float, bool, type(None)})
 DEEPEST = 100
 READER = json.JSONDecoder()
 JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+BIG = 1 << 63  # a larger number takes its time, or too many digits
 CHECKED = 64 * 1024
 
 
@@ -26,6 +27,9 @@ def encode(value: Any) -> Encoded:
     Raises:
         ValueError: when it cannot be stored, saying which part of it and why.
     """
+    kind = type(value)
+    if kind is int and -BIG < value < BIG:
+        return Encoded("json", b"%d" % value)
     if _is_plain(value, DEEPEST):
         try:
             return Encoded("json", JSON.encode(value).encode("ascii"))

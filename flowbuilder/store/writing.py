@@ -122,10 +122,13 @@ class _Rows:
     def write(self, connection: sqlite3.Connection) -> None:
         # Of most steps both the start and the success are here: then nothing of the start is ever written.
         over = self._succeeded & self._began
-        connection.executemany(ATTEMPT, [row for row in self._attempts if row[5] or row[:4] not in over])
-        connection.executemany(SUCCEEDED, self._succeeded - over)
-        connection.executemany(UNIT, self._units)
-        connection.executemany(INNER, self.inner)
+        if self._attempts:
+            connection.executemany(ATTEMPT, [row for row in self._attempts if row[5] or row[:4] not in over])
+        if self._units:
+            connection.executemany(SUCCEEDED, self._succeeded - over)
+            connection.executemany(UNIT, self._units)
+        if self.inner:
+            connection.executemany(INNER, self.inner)
 
 
 def _apply_other(

@@ -14,6 +14,7 @@ from tests.benchmarks.start import Text
 Unit = Literal["µs a step", "ms", "× ideal", "KiB a step"]
 OURS, MAPPED, IN_THREADS = "FlowBuilder", "FlowBuilder, mapped", "FlowBuilder, threads"
 THREADS, TASKS, WORKERS, ANYIO = "graphlib + threads", "asyncio.TaskGroup", "bare anyio workers", "bare anyio"
+SQLITE = "bare sqlite3"
 BARE_IMPORTS = "import click, pluggy, anyio"
 
 
@@ -94,6 +95,8 @@ TIMED = {
 }
 # Building a pipeline takes pipefunc minutes for a thousand functions.
 FEW = {"pipefunc": 100}
+KEPT_FULL = {OURS: "contenders.flowbuilder:durable", SQLITE: "contenders.sqlite:full"}
+KEPT_NORMAL = {OURS: "contenders.flowbuilder:durable_normal", SQLITE: "contenders.sqlite:normal"}
 BIG = {
     OURS: PLAIN[OURS],
     TASKS: LOOP[TASKS],
@@ -128,6 +131,14 @@ WORKLOADS = (
     Workload(
         name="layers-plain", title="layers of 10 × 100, plain functions", make=layers, size=1_000,
         unit="µs a step", contenders=PLAIN, reference=THREADS, hold=1.0, sizes=FEW, is_headline=True,
+    ),
+    Workload(
+        name="durable-chain", title="durable chain of 1,000, a commit with a sync a step", make=chain, size=1_000,
+        unit="µs a step", contenders=KEPT_FULL, reference=SQLITE, hold=1.25, is_headline=True,
+    ),
+    Workload(
+        name="durable-chain-normal", title="durable chain of 1,000, a commit a step (normal)", make=chain, size=1_000,
+        unit="µs a step", contenders=KEPT_NORMAL, reference=SQLITE, hold=5.0,
     ),
     Workload(
         name="fan-async", title="fan of 1,000, async functions", make=fan, size=1_000,

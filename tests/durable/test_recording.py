@@ -141,14 +141,14 @@ class Slow(Witness):
         super().__init__()
         self.gate = threading.Event()
 
-    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
         def held_back() -> Any:
             entries = list(draft())
             if any(type(entry).__name__ == "UnitEnded" for entry in entries):
                 assert self.gate.wait(10)
             return entries
 
-        super().write(held_back, then, sync=sync)
+        super().write(held_back, then, sync=sync, here=here)
 
 
 def test_dependents_hooks_and_caller_come_after_the_commit(backend: Backend, kept: Kept) -> None:
@@ -198,14 +198,14 @@ class Broken(MemoryStore):
         super().__init__()
         self._step = step
 
-    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
         def checked() -> Any:
             entries = list(draft())
             if any(type(one).__name__ == "UnitEnded" and one.row.unit.step == self._step for one in entries):  # type: ignore[union-attr]
                 raise StoreError("the run store cannot be used: the disk is full")
             return entries
 
-        super().write(checked, then, sync=sync)
+        super().write(checked, then, sync=sync, here=here)
 
 
 def test_a_store_that_fails_ends_the_run_and_nothing_unwritten_is_told(

@@ -18,6 +18,7 @@ import pytest
 
 from flowbuilder import FlowBuilder, ParallelConfig, Status, run
 from flowbuilder.errors import StoreError
+from flowbuilder.store import writing
 from flowbuilder.store.rows import RunQuery
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.testing import Recorder
@@ -120,20 +121,16 @@ def flow(ran: list[str]) -> Any:
 def failing(number: int, error: Exception) -> Iterator[None]:
     """Let the commit of this number fail."""
     commits = iter(range(1, 1_000))
-    before = SqliteStore._transaction
+    before = writing.apply
 
-    @contextmanager
-    def transaction(self: SqliteStore) -> Iterator[sqlite3.Connection]:
-        with before(self) as connection:
-            yield connection
-            if next(commits) == number:
-                raise error
+    def apply(*facts: Any) -> None:
+        before(*facts)
+        if next(commits) == number:
+            raise error
 
-    SqliteStore._transaction = transaction  # type: ignore[method-assign]  # for as long as this test takes
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "apply", apply)
         yield
-    finally:
-        SqliteStore._transaction = before  # type: ignore[method-assign]  # as above
 
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), OSError(28, "No space left on device")])

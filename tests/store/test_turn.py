@@ -31,12 +31,12 @@ store.close()
 def test_whoever_does_not_get_its_turn_gives_up_at_last(tmp_path: Path) -> None:
     first, second = Turn(tmp_path / "turn", 0.05), Turn(tmp_path / "turn", 0.05)
     with (
-        first.taken(),
+        first,
         pytest.raises(StoreError, match=r"another process has been writing to the run store for 0\.05 s"),
-        second.taken(),
+        second,
     ):
         raise AssertionError
-    with second.taken():
+    with second:
         pass
     first.close()
     second.close()

@@ -69,3 +69,50 @@ def test_whatever_fails_is_told_to_all_that_come_after() -> None:
     writer.close()
     assert [type(error) for error in told] == [StoreError, StoreError]
     assert str(told[0]) == "the run store failed\n  got: LookupError: no such thing"
+
+
+class Threads:
+    """Notes which thread commits."""
+
+    def __init__(self) -> None:
+        self.seen: list[threading.Thread] = []
+
+    def __call__(self, entries: Sequence[Entry], *, sync: bool) -> None:
+        self.seen.append(threading.current_thread())
+
+
+def test_who_has_nothing_else_to_do_writes_all_that_waits() -> None:
+    commits, told = Threads(), list[str]()
+    writer = Writer(commits)
+
+    def then(error: Exception | None) -> None:
+        told.append("first")
+        writer.write(lambda: [began("r")], lambda error: told.append("what came of it"), sync=True)
+
+    writer.write(lambda: [began("r")], then, sync=True, here=True)
+    assert told == ["first", "what came of it"]
+    writer.close()
+    assert commits.seen == [threading.current_thread()] * 2
+
+
+def test_who_has_nothing_else_to_do_does_not_wait_for_another_who_writes() -> None:
+    commits, told = Commits(), list[int]()
+    writer = Writer(commits)
+    writer.write(lambda: [began("r")], None, sync=True)
+    assert commits.entered.wait(10)
+    writer.write(lambda: [began("r")], lambda error: told.append(threading.get_ident()), sync=True, here=True)
+    assert told == []
+    commits.gate.set()
+    writer.close()
+    assert told != [threading.get_ident()]
+    assert commits.batches == [(1, True), (1, True)]
+
+
+def test_what_needs_no_sync_is_written_after_a_moment() -> None:
+    written = threading.Event()
+    writer = Writer(Threads())
+    for _ in range(3):
+        writer.write(lambda: [began("r")], lambda error: written.set(), sync=False)
+        assert written.wait(10)
+        written.clear()
+    writer.close()

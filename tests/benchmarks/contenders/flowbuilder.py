@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
 
 from flowbuilder import FlowBuilder, ParallelConfig, Plan, WorkflowDefinition, hookimpl
+from flowbuilder.durable.keeping import Keeping
+from flowbuilder.durable.opening import Durability
 from flowbuilder.host import host_of
 from flowbuilder.runner import make_run_plan, run_planned
 from tests.benchmarks.cpu import PROCESSES, Pieces, burn
@@ -65,6 +69,16 @@ def _one(number: int) -> int:
     return join(number)
 
 
+def durable(graph: Graph) -> Run:
+    """Run plain functions, each result synced in a run store before the next step starts."""
+    return _kept(graph, "full")
+
+
+def durable_normal(graph: Graph) -> Run:
+    """Run plain functions, each result committed in a run store before the next step starts."""
+    return _kept(graph, "normal")
+
+
 def processes(pieces: Pieces) -> Run:
     """Map a process step over pieces of work."""
     flow = FlowBuilder("pieces").with_config(ParallelConfig(max_concurrency=PROCESSES))
@@ -87,6 +101,22 @@ def declared(graph: Graph, body: Callable[..., Any], *, is_async: bool) -> Workf
 def planned(workflow: WorkflowDefinition) -> Plan:
     """Return the plan of a run."""
     return make_run_plan(workflow, None, None, None, host_of(None))
+
+
+def _kept(graph: Graph, durability: Durability) -> Run:
+    folder = TemporaryDirectory()
+    workflow = declared(graph, plain_body(graph), is_async=False)
+    host = host_of(None)
+    plan = make_run_plan(workflow, None, None, None, host)
+    keeping = Keeping(Path(folder.name) / "runs.db", host, durability)
+
+    def run() -> Iterable[int]:
+        with keeping:
+            result, _ = run_planned(plan, host, keeping=keeping)
+        folder.cleanup()
+        return (step.raw_value for step in result.raise_for_errors().steps.values())
+
+    return run
 
 
 def _prepared(workflow: WorkflowDefinition, *plugins: object) -> Run:
