@@ -148,7 +148,7 @@ class StoreJournal:
         entries = self._entries.outcome(attempt)
         return lambda: entries
 
-    def end(self, attempt: Attempt, outcome: Callable[[], Iterable[Entry]], lane: int | None) -> bool:
+    def end(self, attempt: Attempt, outcome: Callable[[], Iterable[Entry]], lane: int | None = None) -> bool:
         """Write how an attempt ended, then have it settled; return whether it was, in this thread."""
         caller = threading.get_ident()
         is_here = False

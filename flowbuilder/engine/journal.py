@@ -63,7 +63,7 @@ class Journal(Teller, Recall, Protocol):
     def outcome(self, attempt: Attempt) -> Callable[[], Any]:
         """Return what is to be written of an attempt that has ended; user code runs here, so no lock is held."""
 
-    def end(self, attempt: Attempt, outcome: Callable[[], Any], lane: int | None) -> bool:
+    def end(self, attempt: Attempt, outcome: Callable[[], Any], lane: int | None = None) -> bool:
         """Write how an attempt ended, then have it settled.
 
         A thread that has nothing else to do names its ``lane``. Then it may be done in that thread, which True says.

@@ -164,7 +164,7 @@ class SqliteStore:
         """Return the calls that are kept of a run's bodies; see ``Store.inner``."""
         with self._reads() as connection:
             found = reading.inner(connection, run_id)
-        with _translated(self.path):
+        with _Translated(self.path):
             return [row._replace(value=self._files.get(row.value)) if is_file(row.value) else row for row in found]
 
     def took(self, workflow: str, runs: int) -> list[TookRow]:
