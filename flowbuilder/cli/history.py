@@ -22,6 +22,7 @@ def run_as_data(row: RunRow) -> dict[str, Any]:
         "source": row.source or None,
         "params": dict(row.shown),
         "counts": dict(row.counts),
+        "errors": list(row.errors),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.durable.failures import failure_data
+from flowbuilder.durable.failures import failure_data, of_no_step
 from flowbuilder.durable.prints import CodeMarks, wiring_of
 from flowbuilder.durable.resumption import Resumption
 from flowbuilder.engine.attempt import Attempt
@@ -16,7 +16,7 @@ from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import StepLostError, shown
 from flowbuilder.plan.plan import PlannedStep
-from flowbuilder.results import Status, StepResult
+from flowbuilder.results import NO_INNER, Status, StepResult
 from flowbuilder.store.rows import (
     BEGUN,
     LOST,
@@ -53,6 +53,7 @@ class Entries:
         self._tell = tell
         self._noted: set[tuple[str, str]] = set()
         self._rows: dict[str, tuple[Entry, ...]] = {}
+        self._of_undos: dict[str, list[BaseException]] = {}
         self.marks = CodeMarks()
         self._inside: dict[str, dict[str, dict[bytes, InnerRow]]] = {}
         self._prints: dict[int, tuple[PlannedStep, str, str]] = {}
@@ -124,7 +125,10 @@ class Entries:
         result: StepResult[Any] = facts("result")
         if not result.undone:
             return ()  # it never began
-        return (UnitEnded(facts("run").run_id, _undone(result, facts("error"))),)
+        run_id, error = facts("run").run_id, facts("error")
+        if error is not None:
+            self._of_undos.setdefault(run_id, []).append(error)
+        return (UnitEnded(run_id, _undone(result, error)),)
 
     def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
         """Return that those of some steps and items that were undone no longer count, nor what ran inside them."""
@@ -136,7 +140,9 @@ class Entries:
         self._inside.pop(result.run_id, None)
         found = Counter(UNDONE if step.undone else str(step.status) for step in result.steps.values())
         counts = {status: found[status] for status in (*map(str, Status), UNDONE) if found[status]}
-        return (RunEnded(result.run_id, str(result.status), result.duration, counts),)
+        own = of_no_step(result, self._of_undos.pop(result.run_id, ()))
+        errors = tuple(data for error in own if (data := failure_data(error)) is not None)
+        return (RunEnded(result.run_id, str(result.status), result.duration, counts, errors),)
 
     def _ended(self, run: RunInfo, step: StepInfo, result: StepResult[Any]) -> UnitEnded:
         row = UnitRow(
@@ -219,11 +225,11 @@ class Entries:
 
     def _success(self, attempt: Attempt, unit: Unit, value: Encoded) -> UnitRow:
         wiring, code = self._prints_of(attempt.step)
-        started = attempt.started
+        started, inner = attempt.started, attempt.source.inner_of(attempt)
         return UnitRow(
             unit, SUCCESS, attempt.number, started - self._clock, time.monotonic() - started, "", value,
             failure_data(attempt.error), _sections(attempt.sections), wiring, code,
-            attempt.source.inner_of(attempt).to_dict() or None,
+            None if inner is NO_INNER else inner.to_dict() or None,
         )  # fmt: skip
 
     def _value(self, attempt: Attempt, name: str = "") -> Encoded:

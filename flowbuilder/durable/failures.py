@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from flowbuilder.errors import shown
 from flowbuilder.plain import error_text
+from flowbuilder.results import RunResult
 
 OURS = str(Path(__file__).parent.parent)
 LONGEST = 64 * 1024
@@ -24,6 +25,15 @@ def failure_data(error: BaseException | None) -> dict[str, Any] | None:
         "notes": [shown(note, 2000) for note in getattr(error, "__notes__", ())],
         "traceback": _traceback(error),
     }
+
+
+def of_no_step(result: RunResult[Any], known: Iterable[BaseException]) -> Iterator[BaseException]:
+    """Yield the errors of a run that belong to none of its steps, and are not among ``known``."""
+    if not result.errors:
+        return
+    of_steps = (one.error for step in result.steps.values() for one in (step, *(step.items or ())))
+    seen = {id(error) for error in (*of_steps, *known)}
+    yield from (error for error in result.errors if id(error) not in seen)
 
 
 def _traceback(error: BaseException) -> str:

@@ -205,8 +205,8 @@ class Records:
 
     def inner_of(self, attempt: Attempt) -> InnerCounts:
         """Return how what the bodies of a unit ran has ended, up to an attempt."""
-        _, earlier = self._earlier.get(attempt.unit, (0.0, PLAIN))
-        return earlier.inner + _inside(attempt)
+        inside = _inside(attempt)
+        return self._earlier[attempt.unit][1].inner + inside if attempt.unit in self._earlier else inside
 
     def gave_up(self, unit: int, rounds: int) -> None:
         """Record the end of a unit that waited for an attempt, or a round, that the stopped run does not make."""

@@ -126,7 +126,13 @@ class MemoryStore:
         elif isinstance(entry, RunEnded):
             run = self._runs[entry.run_id]
             run.row = replace(
-                run.row, status=entry.status, duration=entry.duration, counts=entry.counts, deaths=0, died_at=""
+                run.row,
+                status=entry.status,
+                duration=entry.duration,
+                counts=entry.counts,
+                errors=entry.errors,
+                deaths=0,
+                died_at="",
             )
         else:
             self._begin(entry)
@@ -150,7 +156,7 @@ class MemoryStore:
             self._runs[row.run_id] = _Run(row)
             return
         run = self._runs[row.run_id]
-        run.row = replace(run.row, status=RUNNING, duration=None, deaths=row.deaths, died_at=row.died_at)
+        run.row = replace(run.row, status=RUNNING, duration=None, errors=(), deaths=row.deaths, died_at=row.died_at)
         dropped = [unit for unit, one in run.units.items() if one.status != SUCCESS]
         for unit in dict.fromkeys([*dropped, *entry.forgotten]):
             _note(run.attempts, run.units.pop(unit, None))

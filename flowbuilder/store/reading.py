@@ -22,7 +22,10 @@ from flowbuilder.store.rows import (
 )
 from flowbuilder.store.writing import params_of
 
-RUN = "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at FROM runs"
+RUN = (
+    "SELECT run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at,"
+    " errors FROM runs"
+)
 OF_RUN = "WHERE run = (SELECT number FROM runs WHERE run_id = ?) ORDER BY rowid"
 UNITS = "step, item, status, attempts, started_at, duration, reason, format, error, sections, wiring, code, inside"
 # A run that is under way has not shown what its slowest steps take.
@@ -53,7 +56,7 @@ def run(connection: sqlite3.Connection, run_id: str) -> RunRow | None:
 
 
 def _run(row: Any) -> RunRow:
-    run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at = row
+    run_id, workflow, status, started_at, duration, source, facts, params, counts, deaths, died_at, errors = row
     more = json.loads(facts)
     return RunRow(
         run_id=run_id,
@@ -69,6 +72,7 @@ def _run(row: Any) -> RunRow:
         counts=json.loads(counts),
         deaths=deaths,
         died_at=died_at,
+        errors=tuple(json.loads(errors)) if errors else (),
     )
 
 

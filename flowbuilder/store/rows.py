@@ -42,7 +42,8 @@ class RunRow:
     seconds since the epoch, ``duration`` seconds. ``source`` is what to type to run it again,
     ``options`` what was typed beside it, ``params`` the encoded values of its inputs and ``shown``
     the same as text. ``counts`` has the number of its steps by status, ``deaths`` how many processes
-    died in a row at the step ``died_at``.
+    died in a row at the step ``died_at``. ``errors`` are those of no step, such as that of a provider's
+    tear-down, each as data.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class RunRow:
     counts: Mapping[str, int] = field(default_factory=dict)
     deaths: int = 0
     died_at: str = ""
+    errors: tuple[Mapping[str, Any], ...] = ()
 
 
 class UnitRow(NamedTuple):
@@ -187,12 +189,13 @@ class InnerForgotten(NamedTuple):
 
 
 class RunEnded(NamedTuple):
-    """A run has ended."""
+    """A run has ended; ``errors`` are those of no step."""
 
     run_id: str
     status: str
     duration: float
     counts: Mapping[str, int]
+    errors: tuple[Mapping[str, Any], ...] = ()
 
 
 class CacheKept(NamedTuple):

@@ -32,6 +32,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "runs.facts": lambda found: found.keys() >= {"options", "shown", "seed"},
     "runs.params": lambda found: all(bytes.fromhex(text) is not None for _, text in found.values()),
     "runs.counts": lambda found: all(isinstance(number, int) for number in found.values()),
+    "runs.errors": lambda found: all(isinstance(one, dict) for one in found),
     "units.error": lambda found: isinstance(found, dict),
     "units.inside": lambda found: all(isinstance(number, int) for number in found.values()),
     "units.sections": lambda found: all(len(part) == 2 for part in found),

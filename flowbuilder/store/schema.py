@@ -88,7 +88,10 @@ CREATE TABLE inner_calls (
 );
 ALTER TABLE units ADD COLUMN inside BLOB;
 """
-VERSIONS = (FIRST, CACHE, INNER)
+RUN_ERRORS = """
+ALTER TABLE runs ADD COLUMN errors BLOB;
+"""
+VERSIONS = (FIRST, CACHE, INNER, RUN_ERRORS)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, path: Path | str) -> None:

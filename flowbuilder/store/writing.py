@@ -33,8 +33,10 @@ NEW_RUN = (
     "INSERT INTO runs (run_id, workflow, status, started_at, source, facts, params, counts, deaths, died_at)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-RESUMED_RUN = "UPDATE runs SET status = ?, duration = NULL, deaths = ?, died_at = ? WHERE run_id = ?"
-ENDED_RUN = "UPDATE runs SET status = ?, duration = ?, counts = ?, deaths = 0, died_at = '' WHERE run_id = ?"
+RESUMED_RUN = "UPDATE runs SET status = ?, duration = NULL, errors = NULL, deaths = ?, died_at = ? WHERE run_id = ?"
+ENDED_RUN = (
+    "UPDATE runs SET status = ?, duration = ?, counts = ?, errors = ?, deaths = 0, died_at = '' WHERE run_id = ?"
+)
 ATTEMPT = (
     "INSERT INTO attempts (run, step, item, number, started_at, status, error, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (run, step, item, number) DO UPDATE SET"
@@ -139,7 +141,8 @@ def _apply_other(
         one = "" if entry.key is None else " AND key = ?"
         connection.execute(f"{FORGOTTEN}{one}", (number, *unit, *(() if entry.key is None else (entry.key,))))
     elif isinstance(entry, RunEnded):
-        connection.execute(ENDED_RUN, (entry.status, entry.duration, encoded(entry.counts), entry.run_id))
+        run_id, status, duration, counts, errors = entry
+        connection.execute(ENDED_RUN, (status, duration, encoded(counts), encoded(errors), run_id))
     elif entry.is_resumed:
         _resume(connection, entry, _number(connection, entry.run.run_id, numbers))
     else:

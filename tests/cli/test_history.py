@@ -235,6 +235,28 @@ def test_a_run_is_shown_with_inputs_times_errors_and_output(failed: FlowTester) 
     }  # fmt: skip
 
 
+def test_an_error_of_no_step_is_shown_after_those_of_steps(flowtester: FlowTester) -> None:
+    flowtester.write(
+        "flow_late.py",
+        """
+        from flowbuilder import provider, workflow
+
+        @provider
+        def resource():
+            yield 1
+            raise OSError("cannot be closed")
+
+        @workflow
+        def late(resource: int) -> int:
+            return resource
+        """,
+    )
+    assert flowtester.run("run", "flow_late.py").exit_code == 1
+    flowtester.run("show").assert_lines("late, run *: failed", "after the steps", "  OSError: cannot be closed")
+    document = json.loads(flowtester.run("show", "--json").stdout)
+    assert [one["message"] for one in document["errors"]] == ["cannot be closed"]
+
+
 def test_what_is_no_run_is_named(failed: FlowTester) -> None:
     for command in ("show", "resume", "purge"):
         outcome = failed.run(command, "nobody")

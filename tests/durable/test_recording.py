@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowbuilder import Context, FlowBuilder, ParallelConfig, Retry, arun, hookimpl, run
+from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, Retry, RunResult, arun, hookimpl, run
 from flowbuilder.errors import StoreError
 from flowbuilder.runner import Backend
 from flowbuilder.store.contract import Draft, Then
@@ -275,3 +276,33 @@ def test_a_nested_run_is_done_again_with_its_body_and_not_kept(backend: Backend,
     assert result.notes == ("trip: cache= does nothing in this run, which is not kept in a store",)
     assert statuses(store) == {"body": "success"}
     assert store.attempts(result.run_id) == []
+
+
+def test_errors_of_no_step_are_kept_with_the_run_and_those_of_undos_with_their_steps(
+    backend: Backend, store: MemoryStore
+) -> None:
+    flows = Registry()
+
+    @flows.provider
+    def resource() -> Iterator[int]:
+        yield 1
+        raise OSError("cannot be closed")
+
+    def no_way_back() -> None:
+        raise LookupError("no way back")
+
+    @flows.step(undo=no_way_back)
+    def work(resource: int) -> int:
+        return resource
+
+    @flows.workflow
+    def flow(work: int) -> None:
+        raise ValueError("no")
+
+    result: RunResult[None] = run(flow, registry=flows, store=store, backend=backend)
+    assert len(result.errors) == 3
+    (row,) = store.runs(RunQuery())
+    assert [one["message"] for one in row.errors] == ["cannot be closed"]
+    undone = rows(store)["work"].error
+    assert undone is not None
+    assert undone["message"] == "no way back"

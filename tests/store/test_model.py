@@ -94,7 +94,7 @@ class StoreModel(RuleBasedStateMachine):
     @rule(run=RUNS, status=STATUSES)
     def finish(self, run: str, status: str) -> None:
         if run in self.known:
-            self.both(RunEnded(run, status, 1.0, {status: 1}))
+            self.both(RunEnded(run, status, 1.0, {status: 1}, ({"message": "late"},) * (status == "failed")))
 
     @rule(run=RUNS)
     def purge(self, run: str) -> None:

@@ -254,7 +254,8 @@ def test_another_database_is_refused(damaged: Path, tmp_path: Path, statement: s
 def test_a_store_of_the_first_version_has_no_cache_to_save(damaged: Path) -> None:
     connection = sqlite3.connect(damaged)
     connection.executescript(
-        "DROP TABLE cache; DROP TABLE inner_calls; ALTER TABLE units DROP COLUMN inside; PRAGMA user_version = 1"
+        "DROP TABLE cache; DROP TABLE inner_calls; ALTER TABLE units DROP COLUMN inside;"
+        "ALTER TABLE runs DROP COLUMN errors; PRAGMA user_version = 1"
     )
     connection.close()
     found, store = saved(damaged)

@@ -144,7 +144,8 @@ def test_a_store_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
     store.close()
     with sqlite3.connect(path) as raw:
         raw.executescript(
-            "DROP TABLE inner_calls; ALTER TABLE units DROP COLUMN inside; DROP TABLE cache; PRAGMA user_version = 1"
+            "DROP TABLE inner_calls; ALTER TABLE units DROP COLUMN inside; ALTER TABLE runs DROP COLUMN errors;"
+            "DROP TABLE cache; PRAGMA user_version = 1"
         )
     raw.close()
     store = SqliteStore(path)
@@ -165,7 +166,7 @@ def test_a_newer_store_is_refused_and_left_as_it_is(path: Path) -> None:
         SqliteStore(path)
     assert str(refused.value) == (
         f"this run store was written by a newer FlowBuilder ({path})\n  got: version 99\n"
-        "  allowed: up to version 3\n  hint: update FlowBuilder, or name another file"
+        "  allowed: up to version 4\n  hint: update FlowBuilder, or name another file"
     )
     assert path.read_bytes() == before
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -55,7 +55,8 @@ def command(context: click.Context, /, *, run: str | None, items: bool, as_json:
         document["attempts"] = attempts_as_data(units, attempts)
         put(json.dumps(document, indent=2))
     else:
-        put("\n".join([*_head(row, units), *_steps(units, attempts, with_items=items), *_failures(units)]))
+        steps = _steps(units, attempts, with_items=items)
+        put("\n".join([*_head(row, units), *steps, *_failures(units), *_of_no_step(row)]))
 
 
 def _row(store: Store, run: str | None) -> RunRow:
@@ -144,13 +145,27 @@ def _failures(units: Sequence[UnitRow]) -> Iterator[str]:
         yield ""
         yield f"{shown(str(one.unit))} {one.status}"
         if one.error is not None:
-            text = one.error.get("traceback") or f"{one.error.get('type')}: {one.error.get('message')}"
-            yield from (f"  {shown(line, 500)}" for line in str(text).rstrip("\n").split("\n"))
+            yield from _error(one.error)
         for title, text in one.sections:
             yield f"  {shown(title)}:"
             yield from (f"    {shown(line, 500)}" for line in text.rstrip("\n").split("\n"))
     if len(failed) > IN_FULL:
         yield f"\n… and {len(failed) - IN_FULL:,} more; --json has all"
+
+
+def _error(error: Mapping[str, Any]) -> Iterator[str]:
+    text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}"
+    yield from (f"  {shown(line, 500)}" for line in str(text).rstrip("\n").split("\n"))
+
+
+def _of_no_step(row: RunRow) -> Iterator[str]:
+    """Yield the errors that belong to no step, such as that of a provider's tear-down."""
+    for error in row.errors[:IN_FULL]:
+        yield ""
+        yield "after the steps"
+        yield from _error(error)
+    if len(row.errors) > IN_FULL:
+        yield f"\n… and {len(row.errors) - IN_FULL:,} more after the steps; --json has all"
 
 
 def _has_failed(row: UnitRow) -> bool:
