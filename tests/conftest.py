@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -25,6 +26,12 @@ from flowbuilder.runner import Backend
 
 T = TypeVar("T")
 PATIENCE = 5.0
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the tests do: it would look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

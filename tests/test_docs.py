@@ -40,6 +40,7 @@ def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_the_snippets_of_a_page_run_and_print_what_it_shows(page: Path, tmp_path: Path) -> None:
@@ -140,6 +141,7 @@ def test_every_page_is_in_the_navigation() -> None:
         assert f" {page.relative_to(DOCS)}\n" in navigation
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("unmeasured")
 def test_the_site_builds_without_a_warning_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests" / "typing"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("unmeasured")
 def test_mypy_sees_the_types_that_are_meant() -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(FOLDER)]
@@ -24,6 +25,7 @@ def test_mypy_sees_the_types_that_are_meant() -> None:
     assert (done.stdout, done.returncode) == ("", 0)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("unmeasured")
 @pytest.mark.skipif(shutil.which("node") is None, reason="pyright is a program for Node.js")
 def test_pyright_sees_the_types_that_are_meant(tmp_path: Path) -> None:

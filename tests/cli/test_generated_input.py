@@ -102,6 +102,7 @@ def leads_out(word: str) -> bool:
         return False
 
 
+@pytest.mark.timeout(300)
 @settings(quick, max_examples=350)
 @given(command=commands, rest=st.lists(words, max_size=5))
 def test_any_command_line(command: str, rest: list[str]) -> None:

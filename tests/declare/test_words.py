@@ -180,7 +180,9 @@ def message(what: str, got: str, allowed: str, hint: str) -> str:
     return "\n".join([f"{what} (HERE)", *(f"  {label}: {text}" for label, text in facts.items() if text)])
 
 
-@pytest.mark.parametrize(("words", "what", "got", "allowed", "hint"), WRONG_WORDS)
+@pytest.mark.parametrize(
+    ("words", "what", "got", "allowed", "hint"), WRONG_WORDS, ids=[what for _, what, *_ in WRONG_WORDS]
+)
 def test_a_wrong_word_of_a_step_is_refused(
     words: Mapping[str, Any], what: str, got: str, allowed: str, hint: str
 ) -> None:

@@ -317,7 +317,7 @@ def finish(machine: ScheduleMachine) -> None:
 ScheduleMachine.TestCase.settings = settings(
     max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestScheduleMachine = pytest.mark.filterwarnings("ignore")(ScheduleMachine.TestCase)
+TestScheduleMachine = pytest.mark.timeout(300)(pytest.mark.filterwarnings("ignore")(ScheduleMachine.TestCase))
 
 
 @given(plan=plans(), seed=st.integers(0, 1000))

@@ -74,6 +74,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(
         store.close()
 
 
+@pytest.mark.timeout(300)
 def test_a_log_that_is_torn_anywhere_gives_back_what_was_written_first(tmp_path: Path) -> None:
     path = tmp_path / "one" / "runs.db"
     store = SqliteStore(path)
@@ -133,6 +134,7 @@ def failing(number: int, error: Exception) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), OSError(28, "No space left on device")])
 def test_whichever_commit_fails_what_was_told_is_kept_and_the_run_goes_on_later(
     tmp_path: Path, error: Exception

@@ -132,11 +132,13 @@ class StoreModel(RuleBasedStateMachine):
 FAST = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.timeout(300)
 def test_disk_and_memory_answer_alike() -> None:
     run_state_machine_as_test(StoreModel, settings=FAST)
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(3600)
 def test_disk_and_memory_answer_alike_for_long() -> None:
     settings_ = settings(FAST, max_examples=500, stateful_step_count=60)
     run_state_machine_as_test(StoreModel, settings=settings_)

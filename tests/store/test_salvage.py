@@ -25,7 +25,7 @@ LARGE = "x" * (2 * 1024 * 1024)
 def damaged(tmp_path: Path) -> Path:
     """Return the file of a store with many runs, still to be damaged."""
     path = tmp_path / "old" / "runs.db"
-    store = SqliteStore(path)
+    store = SqliteStore(path, "normal")
     for number in range(RUNS):
         run = f"run{number:04}"
         made: list[Entry] = []

@@ -42,6 +42,7 @@ def test_whoever_does_not_get_its_turn_gives_up_at_last(tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.timeout(300)
 def test_many_processes_write_into_one_store_that_none_had_made(tmp_path: Path, unmeasured: None) -> None:
     path = tmp_path / "own" / "runs.db"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"r{number}"]) for number in range(4)]
