@@ -367,8 +367,17 @@ class Attempt:
 
     def _called_async(self) -> Awaitable[Any]:
         kwargs = self._arguments()
-        if self.recall is not None and self._is_known(self.recall, kwargs):
-            return _returned(self.look.value)  # type: ignore[union-attr]  # just set
+        return self._call_async(kwargs) if self.recall is None else self._recalled(self.recall, kwargs)
+
+    async def _recalled(self, recall: Recall, kwargs: Mapping[str, Any]) -> Any:
+        from anyio import to_thread  # which few need
+
+        # A large argument takes its time, as a slow disk does: neither may hold up the loop.
+        if await to_thread.run_sync(self._is_known, recall, kwargs):
+            return self.look.value  # type: ignore[union-attr]  # just set
+        return await self._call_async(kwargs)
+
+    def _call_async(self, kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
         if not self.source.wrappers:
             return fn(**kwargs)  # type: ignore[no-any-return]  # an async body
@@ -390,10 +399,6 @@ class Attempt:
         fn: Any = self.step.definition.fn
         left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
         return found | {name: default_of(fn, name) for name in left_out}
-
-
-async def _returned(value: Any) -> Any:
-    return value
 
 
 async def _awaited(value: Any) -> Any:

@@ -24,4 +24,7 @@ class Recall(Protocol):
     """Recalls what steps returned in earlier runs."""
 
     def look_up(self, run: RunInfo, step: PlannedStep, arguments: Mapping[str, Any]) -> Look:
-        """Look for the result of a step, in the thread that is to call its body; never under a lock."""
+        """Look for the result of a step, in the thread that is to call its body; for an async one beside the loop.
+
+        No lock is held.
+        """

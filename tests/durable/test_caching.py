@@ -264,6 +264,24 @@ def test_an_async_step_is_cached(store: Store, backend: Backend) -> None:
     assert calls == [1]
 
 
+def test_a_look_up_for_an_async_step_does_not_hold_up_the_loop(store: Store, backend: Backend) -> None:
+    ran_meanwhile = threading.Event()
+
+    async def load(x: int = 1) -> int:
+        return x
+
+    async def other() -> None:
+        ran_meanwhile.set()
+
+    def slow(x: int) -> int:
+        assert ran_meanwhile.wait(10)
+        return x
+
+    flow = FlowBuilder("flow").step(load, cache=slow).step(other).build()
+    result = run(flow, store=store, backend=backend).raise_for_errors()
+    assert note(result.steps["load"]) == CacheNote(False, "nothing is stored for it yet")
+
+
 def test_a_hit_starts_and_finishes_as_any_success_and_runs_no_body(store: Store) -> None:
     load, _ = counted()
     ran(load, store)
