@@ -22,12 +22,11 @@ from flowbuilder.plan.homes import Homes
 from flowbuilder.plan.inputs import Inputs, Request
 from flowbuilder.plan.names import Names
 from flowbuilder.plan.overrides import Overrides
-from flowbuilder.plan.pieces import Binding, Kind
+from flowbuilder.plan.pieces import Binding, Kind, new
 from flowbuilder.plan.scope import Scope
 from flowbuilder.results import Status, StepResult
 
 STEP = Kind.STEP  # a member of an enumeration is slow to find
-new = tuple.__new__  # as a NamedTuple is made, but for the call in between
 # What a workflow declares for its run as a whole; inside another one there is no such run.
 RUN_WORDS = ("resources", "timeout", "config")
 
@@ -219,10 +218,10 @@ class Binder:
             PlanError: for what is no step.
         """
         found: dict[str, None] = {}
-        step = self._known.scope.step
+        step, requested = self._known.scope.step, self._requested
         for thing in things:
             one = step(thing, self._member)
-            member = self._requested(one)
+            member = requested(one)
             if member.kind is Kind.PROVIDER:
                 raise PlanError(
                     f"{shown_value(self._member.label)} is ordered after the provider {shown_value(one.name)}",
@@ -260,7 +259,7 @@ class Binder:
             return Member(home, found, found.name, Kind.VALUE, known.overrides.value(found, home))
         if isinstance(found, StepDefinition) and not isinstance(self._requester, ProviderDefinition):
             # All who may request a step in its home do it alike, so this is the only time that it is met.
-            return Member(home, found, known.names.new(found, home.prefix))
+            return new(Member, (home, found, known.names.new(found, home.prefix), STEP, None))
         self._refuse(found)
         member = known.homes.member(home, found)
         kind = Kind.PROVIDER if isinstance(found, ProviderDefinition) else STEP

@@ -20,7 +20,7 @@ from flowbuilder.plan.inner import InnerSteps
 from flowbuilder.plan.inputs import Inputs
 from flowbuilder.plan.nested import NestedPlans
 from flowbuilder.plan.overrides import Overrides
-from flowbuilder.plan.pieces import Binding, Kind, PlannedProvider, PlannedStep
+from flowbuilder.plan.pieces import Binding, Kind, PlannedProvider, PlannedStep, new
 from flowbuilder.plan.plan import Plan
 from flowbuilder.plan.scope import Scope
 from flowbuilder.plan.spelling import Spelling
@@ -89,6 +89,7 @@ class _Builder:
         self._options = options
         self._checks = Checks(options.executors, known.annotations)
         self._planned: dict[str, PlannedStep | PlannedProvider] = {}
+        self._done = self._planned.keys()
         self._steps: list[PlannedStep] = []
         self._providers: dict[str, PlannedProvider] = {}
         self._waited_for: dict[Home, set[str]] = {}
@@ -188,7 +189,7 @@ class _Builder:
         else:
             assert isinstance(definition, WorkflowDefinition)
             planned = self._body(definition, binder, member.name)
-        if binder.needed.keys() <= self._planned.keys():
+        if binder.needed.keys() <= self._done:
             return planned, []
         return planned, [one for name, one in reversed(binder.needed.items()) if name not in self._planned]
 
@@ -206,7 +207,10 @@ class _Builder:
             upstream = _sources(Kind.STEP, bindings) if providers else needed
             executor = _executor_of(definition, self._options)
             values_only = binder.asks_values_only
-            planned = PlannedStep(name, definition, bindings, upstream, providers, executor, values_only)
+            beside = (), (), (), (), (), ()  # of what may stand beside parameters there is nothing
+            planned = new(
+                PlannedStep, (name, definition, bindings, upstream, providers, executor, values_only, *beside)
+            )
             if executor in UNCHECKED:
                 return planned
         self._checks.step(planned, definition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition
@@ -14,16 +14,16 @@ class Home:
     """A workflow in its place: the one that is planned, or a sub-workflow, requested in it or further in.
 
     ``name`` is what a sub-workflow is called in the plan, "sales" or "month.sales"; "" for the planned one.
+    ``prefix`` is what leads the names of its steps.
     """
 
     workflow: WorkflowDefinition
     name: str = ""
     outer: Home | None = None
+    prefix: str = field(init=False)
 
-    @property
-    def prefix(self) -> str:
-        """What leads the names of its steps."""
-        return f"{self.name}." if self.name else ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", f"{self.name}." if self.name else "")
 
     @property
     def body(self) -> Member:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.errors import Where
 
+new = tuple.__new__  # makes a NamedTuple of all its fields, as it does itself, but for a call in between
+
 
 class Kind(Enum):
     """Where the value of a parameter comes from."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
+from operator import eq
 from typing import TYPE_CHECKING, Any
 
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
@@ -85,8 +87,7 @@ class Plan:
     def sinks(self) -> tuple[str, ...]:
         """The steps nothing comes after."""
         starts = self.shape.edges.starts
-        edges = zip(self.steps, starts, starts[1:], strict=False)
-        return tuple(step.name for step, start, end in edges if start == end)
+        return tuple(step.name for step in compress(self.steps, map(eq, starts, starts[1:])))
 
     @cached_property
     def graph(self) -> networkx.DiGraph[str]:

@@ -48,10 +48,11 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     """Return the shape of the steps of a plan."""
     index = {step.name: number for number, step in enumerate(steps)}
     mapped = {step.name for step in steps if step.each}
+    executors = tuple(dict.fromkeys([step.executor for step in steps]))
     own = list(_worded(steps))
     timeouts: dict[int, float | None] = {number: one.timeout for number, one in own if one.timeout is not None}
-    # Nothing could end a body on the loop's own thread.
-    timeouts.update((number, None) for number, step in enumerate(steps) if step.executor == "inline")
+    if "inline" in executors:  # nothing could end a body on the loop's own thread
+        timeouts.update((number, None) for number, step in enumerate(steps) if step.executor == "inline")
     conditional = {number for number, one in own if one.when is not None}
     repeated = {number for number, one in own if one.until is not None}
     cached = {number for number, one in own if one.cache is not None}
@@ -69,7 +70,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
             for number, one in own
             if one.retries.n and not TIMEOUT_KINDS.isdisjoint(one.retries.on)
         },
-        executors=tuple(dict.fromkeys(step.executor for step in steps)),
+        executors=executors,
         special={index[name] for name in mapped}.union(conditional, repeated, cached, timeouts),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowbuilder import FlowBuilder, Registry, StepResult
 from flowbuilder.plan.edges import Edge
-from flowbuilder.plan.plan import Plan
+from flowbuilder.plan.plan import Plan, PlannedStep
 from flowbuilder.plan.shape import shape_of
 
 
@@ -59,3 +59,9 @@ def test_steps_that_ask_for_values_alone_are_known_and_have_the_same_edges() -> 
         plan.shape.edges.starts,
         plan.shape.edges.below,
     )
+
+
+def test_a_step_with_nothing_but_parameters_is_made_as_any_other() -> None:
+    step = every_way().by_name["values"]
+
+    assert tuple(PlannedStep(*step[:7])) == tuple(step)
