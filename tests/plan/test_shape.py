@@ -63,5 +63,4 @@ def test_steps_that_ask_for_values_alone_are_known_and_have_the_same_edges() -> 
 
 def test_a_step_with_nothing_but_parameters_is_made_as_any_other() -> None:
     step = every_way().by_name["values"]
-
     assert tuple(PlannedStep(*step[:7])) == tuple(step)
