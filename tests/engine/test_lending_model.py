@@ -1,4 +1,4 @@
-"""Lending against random trees of bodies: limits hold at every moment, each depth is bounded, and all ends."""
+"""Lending against random trees of bodies and runs: limits hold at every moment, depths are bounded, and all ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from flowbuilder.engine.admission import Admission
 from flowbuilder.engine.lending import Taker
-from flowbuilder.engine.limits import Limit, Needs, pool_of
+from flowbuilder.engine.limits import Limit, Line, Needs, pool_of
 from flowbuilder.engine.policies import POLICIES
 from flowbuilder.engine.share import Share
 
@@ -28,40 +28,95 @@ class Body:
     groups: list[int]
     outer: Body | None = None
     pool: dict[str, Limit] = field(default_factory=dict)
+    whole: Whole | None = None
     open: int = 0
     taker: Taker | None = None
     is_back: bool = True
 
 
+@dataclass(eq=False)
+class Whole:
+    """A run that holds something from start to end: in which body, and how many of its units are left."""
+
+    share: Share
+    needs: Needs
+    pool: dict[str, Limit]
+    left: int
+    outer: Body | None = None
+
+    @property
+    def line(self) -> Line:
+        return self.share.line(HOLDERS, self.needs)
+
+
+HOLDERS = 0
+
+
 class Play:
-    """Random bodies over an admission, driven until nothing is left."""
+    """Random bodies and runs over an admission, driven until nothing is left."""
 
     def __init__(self, seed: int, policy: str, *, has_resources: bool) -> None:
         self.random = random.Random(seed)
         self.limits = [self.random.randint(1, 3) for _ in range(self.random.randint(1, 3))]
         self.limit = self.random.choice([None, 1, 2, 4])
         self.admission = Admission(POLICIES[policy](), self.limit)
+        self.admission.add_lane(1_000_000, takes_slots=False)
         for one in self.limits:
             self.admission.add_lane(one)
+        self.shares: dict[Whole, Share] = {}
         self.pool = pool_of({"db": 2, "gpu": 1} if has_resources else {})
         self.number = 0
         self.waiting: dict[tuple[Share, int], Body] = {}
+        self.held_back: dict[Share, Whole] = {}
         self.active: list[Body] = []
         self.bodies: list[Body] = []
         self.left = 0
-        for n in range(self.random.randint(1, 6)):
+        for n in range(self.random.randint(1, 4)):
             share = Share(self.admission, n, priority=self.random.randint(-2, 2), limit=self.random.choice([None, 1]))
-            self.begin(share, None)
+            self.begin_run(share, None, self.random.randint(1, 2))
 
-    def begin(self, share: Share, outer: Body | None) -> None:
+    def wanted(self, pool: dict[str, Limit]) -> tuple[dict[str, int], Needs]:
+        found = {name: self.random.randint(1, one.capacity) for name, one in pool.items() if self.random.random() < 0.3}
+        return found, tuple((pool[name], amount) for name, amount in sorted(found.items()))
+
+    def begin_run(self, share: Share, outer: Body | None, count: int) -> None:
+        """Begin a run of so many units, in a body or in none; where it holds something, when it has that."""
         pool = outer.pool if outer is not None else self.pool
-        wanted = {
-            name: self.random.randint(1, one.capacity) for name, one in pool.items() if self.random.random() < 0.3
-        }
-        needs = tuple((pool[name], amount) for name, amount in sorted(wanted.items()))
+        wanted, needs = self.wanted(pool)
+        whole = Whole(share, needs, pool_of(wanted) if wanted else pool, count, outer)
+        if needs:
+            self.left += 1
+            waits = share.of_whole()
+            self.held_back[waits] = whole
+            self.admission.enqueue(waits, 0, 0, waits.line(HOLDERS, needs))
+            whole.share = waits
+        self.shares[whole] = share
+        if not needs:
+            self.start_run(whole)
+
+    def start_run(self, whole: Whole) -> None:
+        for _ in range(whole.left):
+            self.begin(self.shares[whole], whole.outer, whole)
+
+    def end_run(self, whole: Whole) -> None:
+        if whole.needs:
+            self.left -= 1
+            self.admission.release(whole.line)
+        if whole.outer is not None:
+            self.ended_in(whole.outer)
+
+    def ended_in(self, outer: Body) -> None:
+        outer.open -= 1
+        if not outer.open:
+            assert outer.taker is not None
+            self.admission.take_back(outer.taker)
+
+    def begin(self, share: Share, outer: Body | None, whole: Whole | None = None) -> None:
+        pool = whole.pool if whole is not None else outer.pool if outer is not None else self.pool
+        wanted, needs = self.wanted(pool)
         depth = share.depth
         groups = [self.random.randint(1, 4) for _ in range(self.random.randint(0, 2))] if depth < 4 else []
-        body = Body(self.random.randrange(len(self.limits)), needs, share, groups, outer)
+        body = Body(self.random.randrange(len(self.limits)) + 1, needs, share, groups, outer, whole=whole)
         # What it holds is what those inside may have.
         body.pool = pool_of(wanted) if wanted else pool
         self.number += 1
@@ -71,9 +126,8 @@ class Play:
 
     def move(self) -> bool:
         """Make one of the moves that are possible, and return whether there was any."""
-        moves = [
-            lambda lane=lane: self.take(lane) for lane in range(len(self.limits)) if self.admission.startable(lane)
-        ]
+        lanes = range(len(self.limits) + 1)
+        moves = [lambda lane=lane: self.take(lane) for lane in lanes if self.admission.startable(lane)]
         moves += [lambda body=body: self.go_on(body) for body in self.active]
         if not moves:
             return False
@@ -83,6 +137,9 @@ class Play:
     def take(self, lane: int) -> None:
         taken = self.admission.take(lane)
         assert taken is not None
+        if lane == HOLDERS:
+            self.start_run(self.held_back.pop(taken[0]))
+            return
         body = self.waiting.pop(taken)
         self.active.append(body)
         self.bodies.append(body)
@@ -92,19 +149,26 @@ class Play:
         if body.groups:
             body.is_back = False
             body.taker = body.share.lend(body.lane, lambda: self.back(body))
-            body.open = body.groups.pop()
-            share = body.share.inside(0)
-            for _ in range(body.open):
-                self.begin(share, body)
+            count = body.groups.pop()
+            if self.random.random() < 0.5:
+                body.open = count
+                share = body.share.inside(0)
+                for _ in range(count):
+                    self.begin(share, body)
+                return
+            body.open = 1
+            share = body.share.nested(0, self.random.randint(-2, 2), self.random.choice([None, 1, 2]), None)
+            self.begin_run(share, body, self.random.randint(1, 2))
             return
         self.left -= 1
         self.bodies.remove(body)
         self.admission.release(body.share.line(body.lane, body.needs))
-        if body.outer is not None:
-            body.outer.open -= 1
-            if not body.outer.open:
-                assert body.outer.taker is not None
-                self.admission.take_back(body.outer.taker)
+        if body.whole is not None:
+            body.whole.left -= 1
+            if not body.whole.left:
+                self.end_run(body.whole)
+        elif body.outer is not None:
+            self.ended_in(body.outer)
 
     def back(self, body: Body) -> None:
         assert not body.is_back
@@ -113,7 +177,7 @@ class Play:
 
     def check(self) -> None:
         active = Counter(body.lane for body in self.active)
-        assert all(active[lane] <= limit for lane, limit in enumerate(self.limits))
+        assert all(active[lane] <= limit for lane, limit in enumerate(self.limits, 1))
         assert self.limit is None or len(self.active) <= self.limit
         assert self.admission.held == len(self.active)
         for limit in self.pool.values():
@@ -123,7 +187,7 @@ class Play:
 
     def check_depths(self) -> None:
         opened = Counter((body.lane, body.share.depth) for body in self.bodies)
-        assert all(count <= self.limits[lane] for (lane, _), count in opened.items())
+        assert all(count <= self.limits[lane - 1] for (lane, _), count in opened.items())
         depths = Counter(body.share.depth for body in self.bodies)
         assert self.limit is None or all(count <= self.limit for count in depths.values())
 
