@@ -34,6 +34,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Let all be found again: hypothesis looks for what refers to a generator, where it is loaded as late as now."""
+    gc.unfreeze()
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.param  # type: ignore[no-any-return]  # pytest types a parameter as Any

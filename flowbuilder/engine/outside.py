@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.limits import NO_NEEDS, Limit, Needs, needs_of
-from flowbuilder.errors import InnerStepError, listed, shown_value
+from flowbuilder.errors import InnerStepError, listed, shown, shown_value
 from flowbuilder.plan.needs import check_resources
 from flowbuilder.plan.pieces import PlannedStep
 from flowbuilder.plan.plan import Plan
+
+HELD = "what runs inside a step that holds resources has those and no others"
+WITHIN = "inside a holder there is what that holds"
 
 
 def refuse_outside(attempt: Attempt) -> None:
@@ -77,5 +80,5 @@ def _refuse_beyond(
                 where=definition.where,
                 got=str(amount),
                 allowed=listed(f"{one.name}={one.capacity}" for one in resources.values()) or "nothing",
-                hint="what runs inside a step that holds resources has those and no others",
+                hint=HELD if holds else f"say how much there is: --resource {shown(name)}={amount}; {WITHIN}",
             )

@@ -104,6 +104,12 @@ def test_more_than_it_can_have_is_refused(
     error = run(flow, registry=flows, config=GPU, backend=backend, plugins=[recorder]).steps["crawl"].error
     assert isinstance(error, InnerStepError)
     assert (error.what, error.allowed) == (what, allowed)
+    ((name, amount),) = wanted.items()
+    assert error.hint == (
+        "what runs inside a step that holds resources has those and no others"
+        if held
+        else f"say how much there is: --resource {name}={amount}; inside a holder there is what that holds"
+    )
     assert "run_start trained" not in recorder.told
 
 
