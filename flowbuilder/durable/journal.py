@@ -84,12 +84,14 @@ class StoreJournal:
         assert self._caching is not None
         return self._caching.look_up(run, step, arguments)
 
-    def recollection(self, attempt: Attempt) -> BodyCalls:
-        """Return what is known of the calls that an attempt's body makes; of all attempts the first knows of some."""
+    def recollection(self, attempt: Attempt) -> BodyCalls | None:
+        """Return what is known of the calls that an attempt's body makes; None in a run that is not kept by itself."""
+        run_id = attempt.source.info.run_id
+        if run_id not in self._claims:
+            return None
         from flowbuilder.durable.body_calls import BodyCalls, OfUnit, tools_of
         from flowbuilder.durable.marks import Marks
 
-        run_id = attempt.source.info.run_id
         of_unit = OfUnit(
             unit=unit_of(attempt.info),
             attempt=attempt.number,

@@ -72,8 +72,11 @@ class Journal(Teller, Recall, Protocol):
     def begin(self, attempt: Attempt) -> None:
         """Write that an attempt begins, then let it begin."""
 
-    def recollection(self, attempt: Attempt) -> Recollection:
-        """Return what is known of the calls that an attempt's body makes; of all attempts the first knows of some."""
+    def recollection(self, attempt: Attempt) -> Recollection | None:
+        """Return what is known of the calls that an attempt's body makes; of all attempts the first knows of some.
+
+        None in a run that is not kept by itself.
+        """
 
     def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
         """Write that some steps and items no longer count, then call ``then``, on any thread."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,6 +17,7 @@ from flowbuilder.durable.resuming import look_back
 from flowbuilder.durable.resumption import ResumeWords, Resumption
 from flowbuilder.errors import RunRefusedError
 from flowbuilder.runner import Backend
+from flowbuilder.store.contract import Draft, Then
 from flowbuilder.store.memory import MemoryStore
 from flowbuilder.store.rows import (
     AttemptMade,
@@ -580,3 +584,72 @@ def test_a_body_that_got_on_is_no_crash_loop(kept: Kept) -> None:
     assert looked_back(died(kept, [row], deaths=4, died_at="crawl"), flow_of(shop)).deaths == 1
     with pytest.raises(RunRefusedError, match="died 5 times in a row at crawl"):
         looked_back(died(kept, [], deaths=4, died_at="crawl"), flow_of(shop))
+
+
+# A map that is large.
+
+
+class Held(MemoryStore):
+    """Writes no end before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+        def held_back() -> Any:
+            entries = list(draft())
+            assert not any(isinstance(one, InnerMade) for one in entries) or self.gate.wait(10)
+            return entries
+
+        super().write(held_back, then, sync=sync)
+
+
+gates: list[threading.Event] = []
+
+
+async def visit(n: int) -> int:
+    ran.append(n)
+    if len(ran) == 40:
+        gates.pop().set()
+    return n
+
+
+def test_slots_do_not_wait_for_what_is_being_written(kept: Kept, backend: Backend) -> None:
+    store = kept(Held())
+    gates.append(store.gate)
+
+    async def crawl(ctx: Context) -> int:
+        return sum(await ctx.map(visit, range(50)))
+
+    result = run(flow_of(crawl), store=store, config=ParallelConfig(max_concurrency=4), backend=backend)
+    assert (result.value, result.notes) == ({"crawl": sum(range(50))}, ())
+
+
+MANY = 4_000
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_map_costs_half_a_kib_an_item_at_most_when_it_is_made_and_when_it_is_kept(tmp_path: Path) -> None:
+    sizes: list[float] = []
+
+    async def crawl(ctx: Context) -> int:
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        found = await ctx.map(fetch_later, range(MANY))
+        gc.collect()
+        sizes.append((tracemalloc.get_traced_memory()[0] - before) / MANY)
+        ran.clear()
+        fetch(-1)
+        return len(found)
+
+    broken.add(-1)
+    tracemalloc.start()
+    try:
+        first = run(flow_of(crawl), store=tmp_path / "runs.db")
+        broken.clear()
+        result = run(flow_of(crawl), store=tmp_path / "runs.db", resume=first.run_id)
+    finally:
+        tracemalloc.stop()
+    assert (result.value, again()) == ({"crawl": MANY}, [-1])
+    assert max(sizes) < 512
