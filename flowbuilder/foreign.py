@@ -23,8 +23,8 @@ def shown(text: object, limit: int = 200) -> str:
 
 
 def shown_value(value: object, limit: int = 120) -> str:
-    """Return ``repr(value)`` fit for a terminal, whatever a broken ``__repr__`` does."""
-    return shown(_text_of(value, repr if _length(value) <= LONG else _short_repr), limit)
+    """Return ``repr(value)`` fit for a terminal, whatever a broken ``__repr__`` or ``__class__`` does."""
+    return shown(_text_of(value, _repr_of), limit)
 
 
 def is_secret(name: str) -> bool:
@@ -39,12 +39,10 @@ def _text_of(value: object, text: Callable[[Any], str]) -> str:
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
 
 
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, str | bytes | list | tuple | set | frozenset | dict) else 0
-
-
-def _short_repr(value: Any) -> str:
-    """Return the beginning of a long value's repr: all of it may take minutes, and is thrown away."""
+def _repr_of(value: Any) -> str:
+    """Return a value's repr; of a long one the beginning: all of it may take minutes, and is thrown away."""
+    if not isinstance(value, str | bytes | list | tuple | set | frozenset | dict) or len(value) <= LONG:
+        return repr(value)
     if isinstance(value, str | bytes):
         return repr(value[:LONG]) + "…"
     items = list(islice(value.items() if isinstance(value, dict) else value, LONG))
