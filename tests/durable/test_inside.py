@@ -596,13 +596,13 @@ class Held(MemoryStore):
         super().__init__()
         self.gate = threading.Event()
 
-    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True) -> None:
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
         def held_back() -> Any:
             entries = list(draft())
             assert not any(isinstance(one, InnerMade) for one in entries) or self.gate.wait(10)
             return entries
 
-        super().write(held_back, then, sync=sync)
+        super().write(held_back, then, sync=sync, here=here)
 
 
 gates: list[threading.Event] = []
