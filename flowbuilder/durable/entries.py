@@ -185,11 +185,7 @@ class Entries:
             return (ended, *self._cached(attempt, ended.row), *(self._unmade(attempt, unit) if is_kept else ()))
         if attempt.status not in (Status.FAILED, Status.TIMED_OUT):
             return ()
-        failed = AttemptMade(run_id, self._made(attempt, unit, str(attempt.status)))
-        if getattr(attempt.step.definition, "on_error", "fail") != "continue" or attempt.is_worth_another:
-            return (failed,)
-        # It goes on with None; should the run be stopping, it is written anew as failed.
-        return failed, UnitEnded(run_id, self._success(attempt, unit, encode(None)))
+        return (AttemptMade(run_id, self._made(attempt, unit, str(attempt.status))),)
 
     def _inner_outcome(self, attempt: Attempt, mark: Mark) -> Sequence[Entry]:
         """Return how a call inside a body ended: with its value, where it succeeded and can be known again."""

@@ -177,17 +177,23 @@ class Ending:
         self._try_in(unit, delay)
 
     def _rescue(self, attempt: Attempt, *, held: bool) -> None:
-        unit = attempt.unit
-        if attempt.step.definition.on_error == "continue":  # type: ignore[union-attr]  # only a step has it
+        unit, journal = attempt.unit, self._state.shared.journal
+        goes_on = attempt.step.definition.on_error == "continue"  # type: ignore[union-attr]  # only a step has it
+        if goes_on and journal is None:
             self._records.ended(attempt, rescued=True)
             self._relay.tell_of("step_finish", attempt.fact)
             self._schedule.succeed(unit, held=held)
             return
         again = self._twin(attempt)
-        again.phase = "rescue"
+        # What the body has printed is kept with its attempt.
+        again.phase, again.call = "rescue", None
         self._records.tried(attempt)
         self._state.current[unit] = again
-        if self._state.providers.wants_own(again):
+        if goes_on and journal is not None:
+            # It is a success, and as such written before it is told or used; the error is asked for its text there.
+            again.status, again.error = Status.SUCCESS, attempt.error
+            journal.end(again, lambda: journal.outcome(again)())
+        elif self._state.providers.wants_own(again):
             self._state.shared.to_prepare.append(again)
             self._state.shared.notify()
         else:

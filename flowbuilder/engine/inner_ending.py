@@ -64,20 +64,6 @@ class InnerEnding(Ending):
         super().abandon_running(reason)
         self._deliver()
 
-    def _rescue(self, attempt: Attempt, *, held: bool) -> None:
-        journal, is_plain = self._state.shared.journal, attempt.step.definition.on_error == "continue"  # type: ignore[union-attr]  # only a step has it
-        if journal is None or attempt.mark is None or not is_plain:
-            super()._rescue(attempt, held=held)
-            return
-        # That it goes on with None is a success, which the body may not hear of before it is written.
-        again = self._twin(attempt)
-        again.phase, again.status = "rescue", Status.SUCCESS
-        self._records.tried(attempt)
-        self._state.current[attempt.unit] = again
-        journal.end(again, journal.outcome(again))
-        if held:
-            self._schedule.lend(attempt.unit)
-
     def _fail(self, attempt: Attempt, *, held: bool) -> None:
         self._records.ended(attempt)
         self._relay.tell_of("step_error", attempt.fact)

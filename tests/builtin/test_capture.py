@@ -116,6 +116,18 @@ def test_each_attempt_adds_its_sections() -> None:
     assert [part.text for part in result.steps["flaky"].sections] == ["try 1\n", "try 2\n"]
 
 
+@pytest.mark.parametrize("rescue", ["continue", lambda error: None])
+def test_what_a_rescued_body_printed_is_there_once(rescue: Any) -> None:
+    def sad() -> None:
+        print("oh")
+        raise OSError
+
+    with capturing() as (capture, _):
+        result = run(FlowBuilder("rescued").step(sad, on_error=rescue).build(), plugins=[capture])
+
+    assert [part.text for part in result.steps["sad"].sections] == ["oh\n"]
+
+
 def test_providers_and_own_threads_print_past_it() -> None:
     flows = Registry()
 
