@@ -43,7 +43,11 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StepDefinition(Definition):
-    """A step as written; see ``@step`` for the words. ``executor`` is None where it names none."""
+    """A step as written; see ``@step`` for the words. ``executor`` is None where it names none.
+
+    ``has_more_than_parameters`` says whether it waits for more than its parameters name, or has functions beside
+    its body.
+    """
 
     needs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     after: tuple[Any, ...] = ()
@@ -59,18 +63,13 @@ class StepDefinition(Definition):
     cache: Cache | None = None
     idempotent: bool = True
     tags: tuple[str, ...] = ()
+    has_more_than_parameters: bool = field(init=False)
 
-    @property
-    def has_more_than_parameters(self) -> bool:
-        """Whether it waits for more than its parameters name, or has functions beside its body: few steps do."""
-        return bool(
-            self.each
-            or self.after
-            or self.when is not None
-            or self.until is not None
-            or self.undo is not None
-            or self.on_error != "fail"
-        )
+    def __post_init__(self) -> None:
+        # Found out once, since every plan asks each of its steps; few have any of these.
+        has_functions = self.when is not None or self.until is not None or self.undo is not None
+        has_more = bool(self.each or self.after) or has_functions or callable(self.on_error)
+        object.__setattr__(self, "has_more_than_parameters", has_more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
