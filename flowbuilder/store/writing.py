@@ -44,7 +44,8 @@ ATTEMPT = (
 )
 PAST = "UPDATE attempts SET is_past = 1 WHERE run = ? AND step = ? AND item = ?"
 # An attempt that succeeded is told by its unit's row, until that is dropped.
-SUCCEEDED = "DELETE FROM attempts WHERE run = ? AND step = ? AND item = ? AND number = ? AND status = ''"
+TOLD = "DELETE FROM attempts WHERE run = ? AND step = ? AND item = ? AND number = ?"
+SUCCEEDED = f"{TOLD} AND status = ''"
 KNOWN = (
     "INSERT OR IGNORE INTO attempts (run, step, item, number, started_at, status)"
     " SELECT run, step, item, attempts, started_at, status FROM units"
@@ -118,15 +119,17 @@ class _Rows:
 
     def add_attempt(self, number: int, row: AttemptRow) -> None:
         self._attempts.append(_attempt(number, row))
-        if not row.status:
-            self._began.add((number, *row.unit, row.number))
+        change = self._began.discard if row.status else self._began.add
+        change((number, *row.unit, row.number))
 
     def write(self, connection: sqlite3.Connection) -> None:
-        # Of most steps both the start and the success are here: then nothing of the start is ever written.
+        # Of most steps both the start and the success are here: then nothing of the start is ever written, and what
+        # an earlier commit knew of the same attempt goes.
         over = self._succeeded & self._began
         if self._attempts:
             connection.executemany(ATTEMPT, [row for row in self._attempts if row[5] or row[:4] not in over])
         if self._units:
+            connection.executemany(TOLD, over)
             connection.executemany(SUCCEEDED, self._succeeded - over)
             connection.executemany(UNIT, self._units)
         if self.inner:

@@ -237,3 +237,13 @@ def test_purging_forgets_runs_and_their_files(store: SqliteStore, path: Path) ->
     assert len(list(path.with_suffix(".values").glob("*/*"))) == 1
     assert [len(decode(value)) for _, value in kept_values(store, "r2")] == [1_200_000]
     claim.release()
+
+
+@pytest.mark.parametrize("status", ["", "failed"])
+def test_an_attempt_that_begins_and_succeeds_in_one_commit_is_told_by_its_step_whatever_was_known_of_it(
+    store: SqliteStore, status: str
+) -> None:
+    write(store, began("r"), attempted("r", "a", status=status))
+    assert [attempt.status for attempt in store.attempts("r")] == [status]
+    write(store, attempted("r", "a"), ended("r", "a"))
+    assert store.attempts("r") == []
