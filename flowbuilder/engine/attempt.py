@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
+from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from flowbuilder.engine.cached import Look, Recall
 from flowbuilder.engine.call import Call, Wrappers
 from flowbuilder.engine.context import Context, Inside, current
 from flowbuilder.engine.memory import Memory
+from flowbuilder.engine.reports import Reports
 from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import (
@@ -68,7 +70,6 @@ class Arguments(Protocol):
         """Return whether nobody waits for an attempt any more."""
 
 
-REPORTS_EVERY = 0.1  # seconds between what is told of a body's progress
 MISSING: Any = object()
 
 
@@ -111,7 +112,7 @@ class Attempt:
     look: Look | None = None
     inner: Inside | None = None  # what runs inside the body
     mark: Any = None  # by which a journal keeps what runs inside a body
-    _reported = -REPORTS_EVERY
+    _reports: Reports | None = None
     _info: StepInfo | None = None
     _rest: Rest | None = None
 
@@ -169,10 +170,9 @@ class Attempt:
 
     def report(self, done: float, total: float | None) -> None:
         """Tell how far the body says it is, now and then."""
-        now = time.monotonic()
-        if done == total or now - self._reported >= REPORTS_EVERY:
-            self._reported = now
-            self.source.tell_progress(self, done, total)
+        if self._reports is None:
+            self._reports = Reports(partial(self.source.tell_progress, self))
+        self._reports(done, total)
 
     # Executing.
 

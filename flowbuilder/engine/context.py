@@ -64,7 +64,7 @@ def _never() -> bool:
 
 
 def _nobody(done: float, total: float | None) -> None:
-    """Nobody looks: a worker process has no way to say it."""
+    """Nobody looks."""
 
 
 def _nowhere() -> NoReturn:
@@ -123,8 +123,7 @@ class Context:
     def progress(self, done: float, total: float | None = None) -> None:
         """Say how far the body is: so much ``done``, of ``total`` where that is known; it is shown while it runs.
 
-        Call it as often as you like: what comes within a tenth of a second is passed over. Of a step in a worker
-        process it is not shown.
+        Call it as often as you like: what comes within a tenth of a second is passed over.
         """
         self.report(done, total)
 

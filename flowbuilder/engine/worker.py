@@ -11,6 +11,7 @@ import struct
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flowbuilder.discovery import install_finder
@@ -18,6 +19,7 @@ from flowbuilder.errors import shown_value
 from flowbuilder.plain import error_text, traceback_text
 
 HEADER = struct.Struct("!Q")
+ANSWER = struct.Struct("!?Q")  # whether it is the last one of its call, and its size
 
 
 class Records(logging.Handler):
@@ -65,11 +67,41 @@ def main(read: int, write: int, parent: int) -> None:
     logging.root.addHandler(handler)
     logging.root.setLevel(setup["level"])
     while (message := _next(stream)) is not None:
-        reply = _reply(message, handler)
-        for part in (HEADER.pack(len(reply)), reply):
+        answers = Answers(write)
+        answers.end(_reply(message, handler, answers))
+
+
+class Answers:
+    """What goes back while one call is executed, and what ends it; then nothing more of it does.
+
+    A body may say how far it is from any thread, but not from a process that it forked.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def tell(self, done: float, total: float | None) -> None:
+        """Send how far the body is."""
+        if os.getpid() == self._process:
+            message = pickle.dumps((_plain(done), _plain(total)), protocol=5)
+            with self._lock:
+                if not self._is_over:
+                    self._send(message, is_last=False)
+
+    def end(self, reply: bytes) -> None:
+        """Send how the call ended."""
+        with self._lock:
+            self._is_over = True
+            self._send(reply, is_last=True)
+
+    def _send(self, message: bytes, *, is_last: bool) -> None:
+        for part in (ANSWER.pack(is_last, len(message)), message):
             view = memoryview(part)
             while view:
-                view = view[os.write(write, view) :]
+                view = view[os.write(self._pipe, view) :]
 
 
 def _die_with(parent: int) -> None:
@@ -92,7 +124,7 @@ def _next(stream: Any) -> bytes | None:
     return stream.read(HEADER.unpack(header)[0]) if len(header) == HEADER.size else None
 
 
-def _reply(message: bytes, handler: Records) -> bytes:
+def _reply(message: bytes, handler: Records, answers: Answers) -> bytes:
     outcome, value = "returned", None
     _open_streams()
     try:
@@ -100,7 +132,7 @@ def _reply(message: bytes, handler: Records) -> bytes:
         fn: Any = importlib.import_module(module)
         for part in qualname.split("."):
             fn = getattr(fn, part)
-        value = fn(**settled, **kwargs)
+        value = fn(**settled, **_reporting(kwargs, answers))
     except BaseException as error:  # around a user's step anything may come
         outcome, value = "raised", _sendable(error)
     for stream in (sys.stdout, sys.stderr):
@@ -113,6 +145,19 @@ def _reply(message: bytes, handler: Records) -> bytes:
         what = f"the step's result ({type(value).__name__}) cannot be sent back: {error_text(error)}"
         failure = (TypeError(what), "")
         return pickle.dumps(("raised", failure, records), protocol=5)
+
+
+def _reporting(kwargs: dict[str, Any], answers: Answers) -> dict[str, Any]:
+    """Return the arguments, of which a ``ctx`` says how far its body is to whoever waits for the answer."""
+    known = sys.modules.get("flowbuilder.engine.context")
+    if known is None:  # it is loaded with the first ctx that is sent
+        return kwargs
+    from flowbuilder.engine.reports import Reports
+
+    return {
+        name: replace(value, report=Reports(answers.tell)) if isinstance(value, known.Context) else value
+        for name, value in kwargs.items()
+    }
 
 
 def _open_streams(*, anew: bool = False) -> None:

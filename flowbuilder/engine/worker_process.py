@@ -25,6 +25,7 @@ from flowbuilder.errors import WorkerDiedError
 
 HEADER = struct.Struct("!Q")
 LOOK_EVERY = 0.5  # seconds
+ANSWER = struct.Struct("!?Q")  # whether it is the last one of its call, and its size
 PIECE = 1 << 20  # bytes
 # Behind all else, and not from the current folder, where a signal.py would stand for Python's own.
 HOME = str(Path(__file__).parents[2])
@@ -34,6 +35,9 @@ sys.path.append(sys.argv[1])
 from flowbuilder.engine.worker import main
 main(*map(int, sys.argv[2:]))
 """
+
+
+Report = Callable[[float, float | None], None]
 
 
 class RemoteTraceback(Exception):
@@ -83,8 +87,14 @@ class WorkerProcess:
         _widen(self._to, self._from)
         self._send(pickle.dumps({"path": sys.path, "table": install_finder().table, "level": logging.root.level}))
 
-    def call(self, fn: Callable[..., Any], kwargs: Mapping[str, Any], deadline: float | None) -> Reply:
-        """Call ``fn`` in the worker and return how that ended.
+    def call(
+        self,
+        fn: Callable[..., Any],
+        kwargs: Mapping[str, Any],
+        deadline: float | None,
+        report: Report,
+    ) -> Reply:
+        """Call ``fn`` in the worker and return how that ended; ``report`` is told how far it says it is.
 
         Raises:
             DeadlinePassedError: when ``deadline`` (monotonic seconds) passes; the worker is killed.
@@ -99,7 +109,7 @@ class WorkerProcess:
             raise TypeError(f"{_culprit(kwargs)} cannot be sent to a worker process: {error}") from error
         try:
             self._send(message, deadline)
-            data = self._receive(deadline)
+            data = self._answer(deadline, report)
         except DeadlinePassedError:
             self.kill()
             raise
@@ -167,9 +177,14 @@ class WorkerProcess:
                 self._wait(self._to, select.POLLOUT, deadline)
                 view = view[os.write(self._to, view[:PIECE]) :]
 
-    def _receive(self, deadline: float | None) -> bytearray:
-        (size,) = HEADER.unpack(self._read_exactly(HEADER.size, deadline))
-        return self._read_exactly(size, deadline)
+    def _answer(self, deadline: float | None, report: Report) -> bytearray:
+        """Return the last answer of a call; those before it say how far its body is."""
+        while True:
+            is_last, size = ANSWER.unpack(self._read_exactly(ANSWER.size, deadline))
+            data = self._read_exactly(size, deadline)
+            if is_last:
+                return data
+            report(*pickle.loads(data))
 
     def _read_exactly(self, size: int, deadline: float | None) -> bytearray:
         data = bytearray(size)

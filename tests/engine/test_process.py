@@ -9,12 +9,13 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 import psutil
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, Status, arun, run
+from flowbuilder import FlowBuilder, ParallelConfig, Registry, Status, StepInfo, arun, hookimpl, run
 from flowbuilder.errors import PlanError, StepTimeoutError, WorkerDiedError
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
@@ -355,3 +356,37 @@ def test_a_worker_ignores_the_terminals_ctrl_c(collect: Collect) -> None:
             return "went on"
     """)
     assert run("interrupted", registry=flows).value == "went on"
+
+
+def test_the_progress_of_a_body_in_a_worker_is_told_while_it_runs(collect: Collect, backend: Backend) -> None:
+    flows = collect("""
+        import threading
+        from flowbuilder import step
+
+        late = threading.Event()
+
+        @step(executor="process")
+        def work(ctx):
+            for done in range(1, 1001):
+                ctx.progress(done, 1000)
+            threading.Thread(target=lambda: (late.wait(), ctx.progress(7)), daemon=True).start()
+
+        @step(executor="process")
+        def after(work, ctx):
+            late.set()
+            ctx.progress(lambda: 0)
+    """)
+    told: list[tuple[str, Any, Any]] = []
+
+    class Plugin:
+        @hookimpl
+        def flowbuilder_step_progress(self, step: StepInfo, done: Any, total: Any) -> None:
+            told.append((step.name, done, total))
+
+    config = ParallelConfig(max_concurrency=1)
+    run("after", registry=flows, backend=backend, plugins=[Plugin()], config=config).raise_for_errors()
+    of_work = [one for one in told if one[0] == "work"]
+    assert (of_work[0], of_work[-1]) == (("work", 1, 1000), ("work", 1000, 1000))
+    assert len(of_work) < 100
+    (other,) = [one for one in told if one[0] == "after"]
+    assert (other[1][:9], other[2]) == ("<function", None)

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from flowbuilder.engine.attempt import Attempt, DeadlinePassedError
@@ -57,7 +58,7 @@ class ProcessLane(ThreadLane):
             # Asked now that a cancellation would find the worker.
             if attempt.source.is_over(attempt):
                 raise StepCancelledError(f"{attempt.info.name} was cancelled")
-            reply = worker.call(fn, kwargs, attempt.deadline)
+            reply = worker.call(fn, kwargs, attempt.deadline, partial(attempt.source.tell_progress, attempt))
         except DeadlinePassedError:
             self._drop()
             raise
