@@ -1,20 +1,19 @@
-"""Attempt: one try of one unit; binds arguments, asks ``when``, calls the body, keeps the outcome."""
+"""Attempt: one try of one unit, from its start to its outcome."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
 
 from flowbuilder.declare.retry import NO_RETRY
-from flowbuilder.declare.signature import default_of
-from flowbuilder.declare.switch import Unwanted
 from flowbuilder.declare.until import Until
+from flowbuilder.engine import body
 from flowbuilder.engine.cached import Look, Recall
-from flowbuilder.engine.call import Call, Wrappers
+from flowbuilder.engine.call import Call
 from flowbuilder.engine.context import Context, Inside, current
 from flowbuilder.engine.memory import Memory
 from flowbuilder.engine.reports import Reports
@@ -22,7 +21,6 @@ from flowbuilder.engine.rest import Rest
 from flowbuilder.engine.views import RunInfo, StepInfo
 from flowbuilder.errors import (
     StepCancelledError,
-    StepLostError,
     StepTimeoutError,
     UntilLimitError,
     WorkerDiedError,
@@ -186,23 +184,23 @@ class Attempt:
         current.set(self)
         try:
             if self.is_plain:
-                self.value = value = self._call(invoke, self._arguments())
+                self.value = value = body.call(self, invoke, body.arguments(self))
                 if type(value) is CoroutineType:
-                    self._refuse_coroutine(value)
+                    body.refuse_coroutine(value)
             elif self.phase == "expand":
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
-                self.value = self._rescue()
+                self.value = body.rescued(self)
             elif self.phase == "undo":
-                self.value = self._undo()
-                self._refuse_coroutine(self.value)
+                self.value = body.undone(self)
+                body.refuse_coroutine(self.value)
             elif self.phase == "lost":
-                raise self._lost()
-            elif not self.is_conditional or self._wanted():
-                self.value = self._called(invoke)
-                self._refuse_coroutine(self.value)
+                raise body.lost(self)
+            elif not self.is_conditional or body.begun(self, body.wanted(self)):
+                self.value = body.called(self, invoke)
+                body.refuse_coroutine(self.value)
                 if self.until is not None:
-                    self._judge(self.until, self.until.predicate(**self._arguments_beside(self.step.until)))
+                    body.judge(self, self.until, body.holds(self, self.until))
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step anything may come, SystemExit included
             self.fail(error)
@@ -223,20 +221,19 @@ class Attempt:
         current.set(self)
         try:
             if self.is_plain:
-                self.value = await self.step.definition.fn(**self._arguments())  # type: ignore[misc]  # it has one
+                self.value = await self.step.definition.fn(**body.arguments(self))  # type: ignore[misc]  # it has one
             elif self.phase == "expand":
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
-                self.value = await _awaited(self._rescue())
+                self.value = await body.awaited(body.rescued(self))
             elif self.phase == "undo":
-                await _awaited(self._undo())
+                await body.awaited(body.undone(self))
             elif self.phase == "lost":
-                raise self._lost()
-            elif not self.is_conditional or await self._wanted_async():
-                self.value = await self._called_async()
+                raise body.lost(self)
+            elif not self.is_conditional or body.begun(self, await body.awaited(body.wanted(self))):
+                self.value = await body.called_async(self)
                 if self.until is not None:
-                    holds = self.until.predicate(**self._arguments_beside(self.step.until))
-                    self._judge(self.until, await _awaited(holds))
+                    body.judge(self, self.until, await body.awaited(body.holds(self, self.until)))
             self.status = Status.SUCCESS
         except BaseException as error:  # around a user's step; the loop lane re-raises what is its own
             self.fail(error)
@@ -299,107 +296,3 @@ class Attempt:
         self.error.__context__ = cause
         self.status = Status.TIMED_OUT
         self.note(self.error)
-
-    # The pieces of an execution.
-
-    def _wanted(self) -> Any:
-        """Ask the condition of a step, and tell the start where it holds."""
-        predicate: Any = getattr(self.step.definition, "when", None)
-        return self._begun(predicate(**self._arguments_beside(self.step.when)))
-
-    async def _wanted_async(self) -> Any:
-        predicate: Any = getattr(self.step.definition, "when", None)
-        return self._begun(await _awaited(predicate(**self._arguments_beside(self.step.when))))
-
-    def _begun(self, wanted: Any) -> Any:
-        if not wanted:
-            self.passed = wanted.reason if isinstance(wanted, Unwanted) else "its when was false"
-        else:
-            if self.source.is_over(self):
-                raise StepCancelledError(f"{self.info.name} was cancelled")
-            self.has_begun = True
-            self.source.begin(self)
-        return wanted
-
-    def _judge(self, until: Until, holds: Any) -> None:
-        """Say whether another round follows, by what the predicate returned."""
-        self.wants_more = not holds
-        if self.wants_more and self.round >= until.limit:
-            raise UntilLimitError(self.info.name, until.limit)
-
-    def _lost(self) -> StepLostError:
-        kept, name = self.source.info.kept, self.info.name
-        lost = kept.lost.get(name, name) if kept is not None else name
-        return StepLostError(
-            f"{lost} was running when its process died, and it is not to be repeated (idempotent=False):"
-            " look whether it did its work; resume --rerun-lost does it again"
-        )
-
-    def _rescue(self) -> Any:
-        rescue: Any = getattr(self.step.definition, "on_error", None)
-        return rescue(**self._arguments_beside(self.step.on_error))
-
-    def _undo(self) -> Any:
-        undo: Any = getattr(self.step.definition, "undo", None)
-        return undo(**self._arguments_beside(self.step.undo))
-
-    def _called(self, invoke: Invoke | None) -> Any:
-        kwargs = self._arguments()
-        if self.recall is not None and self._is_known(self.recall, kwargs):
-            return self.look.value  # type: ignore[union-attr]  # just set
-        if not self.source.wrappers:
-            return self._call(invoke, kwargs)
-        return self._wrappers(kwargs).around(lambda: self._call(invoke, kwargs))
-
-    def _arguments(self) -> dict[str, Any]:
-        bindings = self.step.bindings
-        return self.source.arguments(bindings, self) if bindings else {}
-
-    def _call(self, invoke: Invoke | None, kwargs: Mapping[str, Any]) -> Any:
-        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # a planned step has a function
-        return invoke(self, fn, kwargs) if invoke else fn(**kwargs)
-
-    @staticmethod
-    def _refuse_coroutine(value: Any) -> None:
-        if type(value) is CoroutineType:
-            value.close()
-            raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
-
-    def _called_async(self) -> Awaitable[Any]:
-        kwargs = self._arguments()
-        return self._call_async(kwargs) if self.recall is None else self._recalled(self.recall, kwargs)
-
-    async def _recalled(self, recall: Recall, kwargs: Mapping[str, Any]) -> Any:
-        from anyio import to_thread  # which few need
-
-        # A large argument takes its time, as a slow disk does: neither may hold up the loop.
-        if await to_thread.run_sync(self._is_known, recall, kwargs):
-            return self.look.value  # type: ignore[union-attr]  # just set
-        return await self._call_async(kwargs)
-
-    def _call_async(self, kwargs: Mapping[str, Any]) -> Awaitable[Any]:
-        fn: Callable[..., Any] = self.step.definition.fn  # type: ignore[assignment]  # as above
-        if not self.source.wrappers:
-            return fn(**kwargs)  # type: ignore[no-any-return]  # an async body
-        return self._wrappers(kwargs).around_async(lambda: fn(**kwargs))
-
-    def _is_known(self, recall: Recall, kwargs: Mapping[str, Any]) -> bool:
-        """Look whether an earlier run has the result, so that the body need not be called."""
-        self.look = recall.look_up(self.source.info, self.step, kwargs)
-        return self.look.note.is_hit
-
-    def _wrappers(self, kwargs: Mapping[str, Any]) -> Wrappers:
-        self.call = Call(kwargs, self.number, self.earlier)
-        return Wrappers(self.source.wrappers, {"run": self.source.info, "step": self.info, "call": self.call})
-
-    def _arguments_beside(self, bindings: Sequence[Binding]) -> dict[str, Any]:
-        """Return the arguments of a predicate or rescue; the defaults of the body's parameters stand for it too."""
-        found = self.source.arguments(bindings, self)
-        own = {one.parameter for one in self.step.bindings}
-        fn: Any = self.step.definition.fn
-        left_out = [one.parameter for one in bindings if one.parameter in own and one.parameter not in found]
-        return found | {name: default_of(fn, name) for name in left_out}
-
-
-async def _awaited(value: Any) -> Any:
-    return await value if hasattr(value, "__await__") else value
