@@ -190,11 +190,13 @@ class Entries:
     def _inner_outcome(self, attempt: Attempt, mark: Mark) -> Sequence[Entry]:
         """Return how a call inside a body ended: with its value, where it succeeded and can be known again."""
         run_id = attempt.source.info.run_id
-        if attempt.status is Status.SUCCESS and mark.is_known:
-            value = self._value(attempt, f"{mark.unit.step}/{mark.name}")
-            if value != NOT_STORED:
-                return (InnerMade(run_id, _inner_row(mark)._replace(value=value)),)
-        return (InnerForgotten(run_id, mark.unit, mark.key),) if mark.is_once else ()
+        kept = self.kept_call(run_id, mark, attempt.value) if attempt.status is Status.SUCCESS else ()
+        return kept or ((InnerForgotten(run_id, mark.unit, mark.key),) if mark.is_once else ())
+
+    def kept_call(self, run_id: str, mark: Mark, value: Any) -> Sequence[Entry]:
+        """Return that a call inside a body gave a value; nothing where it cannot be stored or known again."""
+        encoded = self._encoded(run_id, f"{mark.unit.step}/{mark.name}", value) if mark.is_known else NOT_STORED
+        return () if encoded == NOT_STORED else (InnerMade(run_id, _inner_row(mark)._replace(value=encoded)),)
 
     def _unmade(self, attempt: Attempt, unit: Unit) -> Sequence[Entry]:
         """Return that the calls of a body are not needed any more, where there may be some."""
@@ -228,13 +230,14 @@ class Entries:
             None if inner is NO_INNER else inner.to_dict() or None,
         )  # fmt: skip
 
-    def _value(self, attempt: Attempt, name: str = "") -> Encoded:
+    def _value(self, attempt: Attempt) -> Encoded:
+        return self._encoded(attempt.source.info.run_id, attempt.step.name, attempt.value)
+
+    def _encoded(self, run_id: str, name: str, value: Any) -> Encoded:
         try:
-            return encode(attempt.value)
+            return encode(value)
         except ValueError as error:
-            name = name or attempt.step.name
-            text = f"{name} would run again if this run is resumed: its {shown(error, 300)}"
-            self.note_once(attempt.source.info.run_id, name, text)
+            self.note_once(run_id, name, f"{name} would run again if this run is resumed: its {shown(error, 300)}")
             return NOT_STORED
 
     def note_once(self, run_id: str, about: str, text: str) -> None:

@@ -167,6 +167,10 @@ class StoreJournal:
         """Write that an attempt begins, then let it begin."""
         self._write(lambda: self._entries.began(attempt), lambda error: self._begin(attempt, error))
 
+    def keep_call(self, run: RunInfo, mark: Any, value: Any, then: Callable[[], None]) -> None:
+        """Write what a call inside a body of a run gave, then call ``then``."""
+        self._write(partial(self._entries.kept_call, run.run_id, mark, value), lambda error: then())
+
     def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
         """Write that some steps and items no longer count, then call ``then``."""
         self._write(lambda: self._entries.undone(run, results), lambda error: then())

@@ -18,12 +18,13 @@ from flowbuilder.engine.limits import Limit, pool_of
 from flowbuilder.engine.nested_run import NestedRun, nested_info
 from flowbuilder.engine.outside import needs_inside, refuse_needs
 from flowbuilder.engine.pulling import Fed, Pulling
+from flowbuilder.engine.recollection import UNKNOWN
 from flowbuilder.engine.remembering import Remembering
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
 from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
-from flowbuilder.plan.inner import InnerStep
+from flowbuilder.plan.inner import InnerStep, as_call
 from flowbuilder.results import Status
 
 
@@ -152,7 +153,13 @@ class Inner:
     def _nesting(
         self, waiter: Waiter, workflow: WorkflowDefinition, args: tuple[Any, ...], params: Mapping[str, Any]
     ) -> Waiting[Any]:
+        planned = as_call(workflow)
+        known = self.remembering.of(planned, {})(params) if planned is not None else UNKNOWN
+        if known.is_kept:
+            yield from self._passed_by(workflow.name, waiter)
+            return known.value
         call = self._opened_nested(workflow, waiter, args, params)
+        call.mark = known.mark
         self._engine.attend(call.begin)
         yield from self._until_done(call)
         yield from self._returned(call, waiter)
@@ -163,10 +170,7 @@ class Inner:
         given = {**dict(zip(planned.names, args, strict=True)), **kwargs}
         known = self.remembering.of(planned, given)({})
         if known.is_kept:
-            self._pass_by(planned)
-            # A body that makes nothing but such calls lets others have the loop, too.
-            waiter.wake()
-            yield
+            yield from self._passed_by(planned.step.definition.name, waiter)
             return known.value
         call = self._opened(planned, waiter)
         self._feed(call, [(given, known)], is_last=True, is_map=False)
@@ -265,12 +269,15 @@ class Inner:
         self.run.state.providers.know(planned.provided)
         return planned
 
-    def _pass_by(self, planned: InnerStep) -> None:
+    def _passed_by(self, name: str, waiter: Waiter) -> Waiting[None]:
         """Count a call that is kept, and not made again."""
         with self._engine.lock:
             self._refuse_over()
-            self._name(planned.step.definition.name)
+            self._name(name)
             self.counts[Status.SUCCESS] += 1
+        # A body that makes nothing but such calls lets others have the loop, too.
+        waiter.wake()
+        yield
 
     def _opened(self, planned: InnerStep, waiter: Waiter, total: int | None = None) -> InnerRun:
         definition = planned.step.definition

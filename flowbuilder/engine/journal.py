@@ -78,6 +78,9 @@ class Journal(Teller, Recall, Protocol):
         None in a run that is not kept by itself.
         """
 
+    def keep_call(self, run: RunInfo, mark: Any, value: Any, then: Callable[[], None]) -> None:
+        """Write what a nested run gave, by the mark of its call in a body of ``run``, then call ``then``."""
+
     def undo(self, run: RunInfo, results: Sequence[StepResult[Any]], then: Callable[[], None]) -> None:
         """Write that some steps and items no longer count, then call ``then``, on any thread."""
 

@@ -19,6 +19,7 @@ from flowbuilder.engine.views import Parent, RunInfo
 from flowbuilder.engine.waiter import Waiter
 from flowbuilder.errors import InnerStepError, StepCancelledError, listed
 from flowbuilder.plan.plan import Plan
+from flowbuilder.results import Status
 
 DEEPEST = 50
 
@@ -52,6 +53,7 @@ class NestedRun:
         self.waiters = [waiter]
         self.is_done = self.is_stopped = False
         self.conduct: Nested | None = None
+        self.mark: Any = None  # by which its value is kept, where it can be
         self._engine = engine
         self._error: BaseException | None = None
 
@@ -98,7 +100,8 @@ class NestedRun:
     def begin(self) -> None:
         """Begin the run, unless nobody waits for it any more."""
         if self.is_stopped or self.body.run.is_over(self.body.attempt):
-            self._end(StepCancelledError(f"{self.name} was not started: {self.body.attempt.info.name} is over"))
+            self._error = StepCancelledError(f"{self.name} was not started: {self.body.attempt.info.name} is over")
+            self._end()
             return
         self.conduct = self._engine.nest(self)
         self.body.run.state.nested[self.conduct] = None
@@ -111,11 +114,14 @@ class NestedRun:
         self.body.counts[conduct.result.status] += 1
         said = (f"{self.info.workflow}: {one}" for one in remarks_of(own))
         state.notes += [one for one in said if one not in state.notes]
-        self._end(None)
+        if self.mark is not None and conduct.result.status is Status.SUCCESS:
+            self._engine.journal.keep_call(self.body.run.info, self.mark, conduct.result.value, self._end)
+        else:
+            self._end()
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self) -> None:
         with self._engine.lock:
-            self._error, self.is_done = error, True
+            self.is_done = True
             self._wake()
 
     def _wake(self) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 NO_CACHE = "cache= does nothing in this run, which is not kept in a store"
 
+NOT_ONCE = "idempotent=False does nothing in this run, which is run again from its start if it does not succeed"
+
 
 class LaneFacts(NamedTuple):
     """What runs know of a lane: its executor's name, and whether it ends attempts at their deadline."""
@@ -135,6 +137,8 @@ class RunState:
         self.nested: dict[Nested, None] = {}
         is_kept = shared.journal is not None and info.parent is None
         self.notes: list[str] = [NO_CACHE] if self.shape.cached and not is_kept else []
+        if shared.journal is not None and not is_kept and any(map(must_not_repeat, info.plan.steps)):
+            self.notes.append(NOT_ONCE)
         self.cancel_reason = ""
         self.is_timed_out = False
         self.cancel_bodies = False
@@ -227,3 +231,8 @@ class RunState:
     def step_of(self, unit: int) -> PlannedStep:
         """Return the step of a unit, also for an item."""
         return self.steps[self.schedule.step(unit)]
+
+
+def must_not_repeat(step: PlannedStep) -> bool:
+    """Return whether a step says that it must not be repeated."""
+    return not getattr(step.definition, "idempotent", True)

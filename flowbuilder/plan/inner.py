@@ -39,6 +39,17 @@ class InnerStep:
     is_declared: bool = False
 
 
+def as_call(workflow: WorkflowDefinition) -> InnerStep | None:
+    """Return a workflow as what a body calls, by which the call is known in another process.
+
+    None for one that was made while the program ran: it is known by nothing but its name.
+    """
+    if workflow.fn is None or workflow.scope or workflow.own:
+        return None
+    step = PlannedStep(workflow.name, workflow)
+    return InnerStep(step=step, names=(), provided=(), shape=shape_of((step,)), is_declared=True)
+
+
 class InnerSteps:
     """Plans inner steps for the bodies of one plan, from any thread; what is asked for again is remembered.
 

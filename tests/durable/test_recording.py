@@ -273,7 +273,10 @@ def test_a_nested_run_is_done_again_with_its_body_and_not_kept(backend: Backend,
 
     result = run(FlowBuilder("flow").step(body).build(), store=store, backend=backend)
     assert (result.value, undone) == ({"body": "went on"}, ["c"])
-    assert result.notes == ("trip: cache= does nothing in this run, which is not kept in a store",)
+    assert result.notes == (
+        "trip: cache= does nothing in this run, which is not kept in a store",
+        "trip: idempotent=False does nothing in this run, which is run again from its start if it does not succeed",
+    )
     assert statuses(store) == {"body": "success"}
     assert store.attempts(result.run_id) == []
 
