@@ -152,15 +152,24 @@ def make_run_plan(
     host: pluggy.PluginManager,
 ) -> Plan:
     """Return the plan of a run, after the plugins have looked at it."""
-    known = default_registry if registry is None else registry
-    if not isinstance(known, Registry):
-        raise DefinitionError("registry= takes a Registry", got=shown_value(known))
     options = PlanOptions(executors=frozenset(factories(host)), plugins=modules_of(host))
-    plan = known.plan(workflow, params, overrides, options)
+    plan = registry_of(registry).plan(workflow, params, overrides, options)
     # Made now, so that every run of the plan finds it.
     _ = plan.shape, plan.resources, plan.sinks
     host.hook.flowbuilder_plan(plan=plan)
     return plan
+
+
+def registry_of(registry: Registry | None) -> Registry:
+    """Return the registry that names are looked up in: the default one where none is given.
+
+    Raises:
+        DefinitionError: when it is none.
+    """
+    known = default_registry if registry is None else registry
+    if not isinstance(known, Registry):
+        raise DefinitionError("registry= takes a Registry", got=shown_value(known))
+    return known
 
 
 def run_planned(

@@ -14,6 +14,7 @@ import anyio
 import pluggy
 from anyio.abc import TaskGroup
 
+from flowbuilder.compiled import CompiledPlans
 from flowbuilder.declare.config import ParallelConfig
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declare.validate import checked_amounts, checked_at_once, checked_count
@@ -38,15 +39,7 @@ from flowbuilder.handle import Handle
 from flowbuilder.host import host_of, policies_of
 from flowbuilder.loop_thread import LoopThread
 from flowbuilder.plan.plan import Plan
-from flowbuilder.runner import (
-    Backend,
-    checked_backend,
-    factories,
-    make_run_plan,
-    refuse_running_loop,
-    refuse_unknown,
-    run_info,
-)
+from flowbuilder.runner import Backend, checked_backend, factories, refuse_running_loop, refuse_unknown, run_info
 
 if TYPE_CHECKING:
     from flowbuilder.engine.activity import Activity
@@ -103,6 +96,7 @@ class WorkflowScheduler:
     ) -> None:
         self._host = plugins if isinstance(plugins, pluggy.PluginManager) else host_of(plugins)
         self._factories = factories(self._host)
+        self._compiled = CompiledPlans(self._host)
         self._limits = Limits(
             checked_at_once(max_concurrency, MOST_AT_ONCE),
             checked_amounts("resources=", resources) or {},
@@ -203,6 +197,8 @@ class WorkflowScheduler:
     def submit(self, workflow: Any, **words: Unpack[SubmitWords]) -> Handle[Any]:
         """Plan a workflow and begin its run, as soon as slots and resources allow; from any thread.
 
+        One submitted again without values is planned anew only where a name in it stands for something else by now.
+
         Args:
             workflow: its function, what ``FlowBuilder`` built, or its name in the registry.
             **words: ``priority`` takes the place of the workflow's own; ``params``, ``config``,
@@ -214,7 +210,7 @@ class WorkflowScheduler:
         """
         refuse_unknown("submit", words, SubmitWords)
         self._open()
-        plan = make_run_plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"), self._host)
+        plan = self._compiled.plan(workflow, words.get("params"), words.get("overrides"), words.get("registry"))
         return self.submit_plan(plan, words.get("config"), words.get("priority"), words.get("seed", 0))
 
     def submit_plan(

@@ -218,10 +218,9 @@ class Binder:
             PlanError: for what is no step.
         """
         found: dict[str, None] = {}
-        step, requested = self._known.scope.step, self._requested
         for thing in things:
-            one = step(thing, self._member)
-            member = requested(one)
+            one = self._known.scope.step(thing, self._member)
+            member = self._requested(one)
             if member.kind is Kind.PROVIDER:
                 raise PlanError(
                     f"{shown_value(self._member.label)} is ordered after the provider {shown_value(one.name)}",

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from flowbuilder.declare.collection import Collection
-from flowbuilder.declare.definitions import NOTHING, ProviderDefinition, StepDefinition, WorkflowDefinition
+from flowbuilder.declare.definitions import ProviderDefinition, StepDefinition, WorkflowDefinition
 from flowbuilder.errors import CycleError, PlanError, shown, shown_value
+from flowbuilder.plan.beside import bound_beside, given_anew
 from flowbuilder.plan.bind import Binder, Known
 from flowbuilder.plan.check import Checks
 from flowbuilder.plan.garbage import no_garbage_sought
@@ -120,6 +121,7 @@ class _Builder:
             inner=InnerSteps(
                 known, inputs, self._providers, self._checks, partial(_executor_of, options=self._options)
             ),
+            scope=known.scope,
             nested=NestedPlans(known, inputs, partial(_nested_plan, options=self._options)),
         )
 
@@ -218,8 +220,8 @@ class _Builder:
 
     def _full_step(self, definition: StepDefinition, binder: Binder, name: str) -> PlannedStep:
         each = tuple(binder.bind_each(*one) for one in definition.each.items())
-        bindings = binder.bind(definition.parameters, definition.fn, _given(definition))
-        when, until, on_error, undo = _beside(definition, binder, bindings)
+        bindings = binder.bind(definition.parameters, definition.fn, given_anew(definition))
+        when, until, on_error, undo = bound_beside(definition, binder, bindings)
         after = tuple(binder.order(definition.after))
         used = (*bindings, *each, *when, *until, *on_error, *undo)
         return PlannedStep(
@@ -263,41 +265,6 @@ def _executor_of(definition: StepDefinition, options: PlanOptions) -> str:
     if default == "inline" and definition.timeout:
         default = "thread"  # nothing can watch a step on the loop thread
     return definition.executor or default
-
-
-def _given(definition: StepDefinition) -> Mapping[str, Kind]:
-    """Return the parameters of a step that each call of it fills anew: mapped ones, and the previous result."""
-    if not definition.each and definition.until is None:
-        return NOTHING
-    given = dict.fromkeys(definition.each, Kind.ITEM)
-    if definition.until is not None and "previous" not in definition.needs:
-        given.setdefault("previous", Kind.PREVIOUS)
-    return given
-
-
-def _beside(definition: StepDefinition, binder: Binder, bindings: Bindings) -> tuple[Bindings, ...]:
-    """Bind the functions that stand beside the body: ``when``, ``until``, ``on_error`` and ``undo``."""
-    rescue = definition.on_error if callable(definition.on_error) else None
-    if definition.when is None and definition.until is None and rescue is None and definition.undo is None:
-        return (), (), (), ()
-    when = binder.bind_function(definition.when, bindings)
-    until = _until(definition, binder, bindings)
-    on_error = binder.bind_function(rescue, bindings, {"error": Kind.ERROR})
-    return when, until, on_error, binder.bind_function(definition.undo, bindings, _result_of(definition))
-
-
-def _result_of(definition: StepDefinition) -> dict[str, Kind]:
-    """Return the names under which a function beside the body finds what it returned."""
-    return {definition.name: Kind.RESULT, "result": Kind.RESULT}
-
-
-def _until(definition: StepDefinition, binder: Binder, bindings: Bindings) -> Bindings:
-    if definition.until is None:
-        return ()
-    beside = _result_of(definition)
-    if all(one.parameter != "previous" for one in bindings):
-        beside["previous"] = Kind.PREVIOUS
-    return binder.bind_function(definition.until.predicate, bindings, beside)
 
 
 def _circle(path: Sequence[Member]) -> CycleError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from flowbuilder.plan.inner import InnerSteps
     from flowbuilder.plan.nested import NestedPlans
+    from flowbuilder.plan.scope import Scope
 
 __all__ = ["Binding", "Kind", "Plan", "PlannedInput", "PlannedProvider", "PlannedStep"]
 
@@ -28,7 +29,8 @@ class Plan:
 
     The body of the workflow, where there is one, is the last step. ``providers`` are in an order
     in which each comes after those it requests. ``inner`` plans the functions that bodies run by ``ctx.run`` and
-    ``ctx.map``, ``nested`` the workflows. The graph is built when it is first looked at.
+    ``ctx.map``, ``nested`` the workflows. ``scope`` knows where
+    its names were looked up. The graph is built when it is first looked at.
     """
 
     workflow: WorkflowDefinition
@@ -38,6 +40,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     inner: InnerSteps | None = field(default=None, repr=False)
     nested: NestedPlans[Plan] | None = field(default=None, repr=False)
+    scope: Scope | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -121,6 +124,13 @@ class Plan:
         from flowbuilder.plan.graph import longest_path
 
         return longest_path(self.graph)
+
+    def is_current(self) -> bool:
+        """Return whether the names in it still stand for the same definitions, so that planning again gives the same.
+
+        What is written in a function is taken to stay as it is: its parameters, their defaults and annotations.
+        """
+        return self.scope is None or self.scope.is_current()
 
     def may_skip(self, name: str) -> bool:
         """Return whether a step may be skipped by a ``when``, its own or one upstream."""

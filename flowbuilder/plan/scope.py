@@ -39,11 +39,23 @@ class Scope:
         self._added: Layer = collection.own()
         self._plugins = tuple(plugins)
         self._modules: dict[str, Layer] = {}
-        self._seen: dict[tuple[Home, str, str], dict[str, Definition | None]] = {}
+        self._seen: dict[tuple[Home, str, str], tuple[Member, dict[str, Definition | None]]] = {}
 
     def again(self) -> Scope:
         """Return the same scope for another plan."""
         return Scope(self._collection, self._plugins)
+
+    def is_current(self) -> bool:
+        """Return whether each name that was looked up still stands for the same, wherever it is defined by now."""
+        now = self.again()
+        try:
+            return all(
+                now.find(name, requester) is found
+                for requester, seen in list(self._seen.values())
+                for name, found in list(seen.items())
+            )
+        except PlanError:  # one stands for two by now
+            return False
 
     def find(self, name: str, requester: Member) -> Definition | None:
         """Return the definition ``name`` stands for, or None when it is an input.
@@ -53,7 +65,7 @@ class Scope:
         """
         home, definition = requester.home, requester.definition
         # All that is written in one place sees the same, so each name is looked for there once.
-        seen = self._seen.setdefault((home, definition.module, definition.scope), {})
+        _, seen = self._seen.setdefault((home, definition.module, definition.scope), (requester, {}))
         if name not in seen:
             seen[name] = self._found(composed(name), requester)
         return seen[name]
