@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from flowbuilder.engine.engine import Engine
+from flowbuilder.engine.grace import Grace
 from flowbuilder.engine.limits import Limit, needs_of, pool_of
 from flowbuilder.engine.outcome import TOO_MANY_FAILED, plugin_notes, run_result
 from flowbuilder.engine.run import Run
@@ -69,9 +70,7 @@ class Conduct:
         self._is_interrupted = False
         self._is_given_up = False
         self._is_cancel_told = False
-        self._grace_number = 0
-        self._counts_grace = False
-        self._grace_is_over = False
+        self._grace = Grace(engine, info.config.grace, self.attend)
         self._grace_was_spent = False
         self._result: RunResult[Any] | None = None
 
@@ -128,12 +127,12 @@ class Conduct:
         if not run.schedule.completed.order or not self._is_to_be_undone(run.state):
             return []
         self._undoing = Undoing(run, self._engine, self._share.of_whole)
-        self._forget_grace()
+        self._grace.forget()
         errors = await self._undoing(waits=not self._grace_was_spent)
         self._undoing = None
-        self._forget_grace()
+        self._grace.forget()
         if self.stop_reason:
-            self._count_grace()
+            self._grace.count()
         return errors
 
     def _is_to_be_undone(self, state: RunState) -> bool:
@@ -249,13 +248,13 @@ class Conduct:
                 nested.stop_with(self)
         if self._undoing is not None and self._is_interrupted:
             self._undoing.stop()
-            self._count_grace()
+            self._grace.count()
         if state.cancel_bodies:
             state.cancel_bodies = False
             self._cancel_bodies(run)
         if run.schedule.starved and state.overdue:
-            self._count_grace()
-        if self._grace_is_over:
+            self._grace.count()
+        if self._grace.is_over:
             self._end_grace(run)
         # Under the lock, since a thread that ends the last unit records its result a moment after.
         with self._engine.lock:
@@ -269,7 +268,7 @@ class Conduct:
             self._engine.teller.tell("run_cancel", run=self.info, reason=self.stop_reason)
         with self._engine.lock:
             run.cancel(self.stop_reason)
-        self._count_grace()
+        self._grace.count()
 
     def _stop_waiting(self) -> None:
         with self._engine.lock:
@@ -280,28 +279,11 @@ class Conduct:
     def _cancel_bodies(self, run: Run) -> None:
         self._engine.cancel_bodies(run.state.current)
         run.state.providers.cancel()
-        self._count_grace()
+        self._grace.count()
         self._engine.wake_lanes()
 
-    def _count_grace(self) -> None:
-        if not self._counts_grace:
-            self._counts_grace = True
-            number = self._grace_number
-            with self._engine.lock:
-                self._engine.at(time.monotonic() + self.info.config.grace, weakly(self._over, number))
-
-    def _forget_grace(self) -> None:
-        """Let the next count begin anew, whether or not one was going on."""
-        self._grace_number += 1
-        self._counts_grace = self._grace_is_over = False
-
-    def _over(self, number: int) -> None:
-        if number == self._grace_number:
-            self._grace_is_over = True
-            self._engine.attend(self.attend)
-
     def _end_grace(self, run: Run) -> None:
-        self._counts_grace = self._grace_is_over = False
+        self._grace.end()
         if self._undoing is not None:
             if self._is_interrupted:
                 self._undoing.abandon()

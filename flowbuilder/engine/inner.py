@@ -16,7 +16,7 @@ from flowbuilder.engine.inner_run import InnerRun
 from flowbuilder.engine.lent_slot import LentSlot
 from flowbuilder.engine.limits import Limit, pool_of
 from flowbuilder.engine.nested_run import NestedRun, nested_info
-from flowbuilder.engine.outside import needs_inside, refuse_needs
+from flowbuilder.engine.outside import needs_inside, refuse_needs, refuse_way
 from flowbuilder.engine.pulling import Fed, Pulling
 from flowbuilder.engine.recollection import UNKNOWN
 from flowbuilder.engine.remembering import Remembering
@@ -109,13 +109,7 @@ class Inner:
         Raises:
             InnerStepError: naming the other way.
         """
-        body = self.attempt.step
-        if (body.executor == "loop") is not is_async:
-            raise InnerStepError(
-                f"{shown_value(self.attempt.info.name)} is {'a plain def' if is_async else 'an async def'}",
-                where=body.definition.where,
-                hint="use: ctx.run_sync(…), ctx.map_sync(…)" if is_async else "use: await ctx.run(…), await ctx.map(…)",
-            )
+        refuse_way(self.attempt, is_async=is_async)
 
     # What the run says; under the lock.
 

@@ -38,6 +38,20 @@ def refuse_outside(attempt: Attempt) -> None:
     )
 
 
+def refuse_way(attempt: Attempt, *, is_async: bool) -> None:
+    """Refuse to let a body wait in a way that it cannot.
+
+    Raises:
+        InnerStepError: naming the other way.
+    """
+    if (attempt.step.executor == "loop") is not is_async:
+        raise InnerStepError(
+            f"{shown_value(attempt.info.name)} is {'a plain def' if is_async else 'an async def'}",
+            where=attempt.step.definition.where,
+            hint="use: ctx.run_sync(…), ctx.map_sync(…)" if is_async else "use: await ctx.run(…), await ctx.map(…)",
+        )
+
+
 def needs_inside(step: PlannedStep, resources: Mapping[str, Limit], *, holds: bool) -> Needs:
     """Return what a step needs inside a body that has ``resources``; ``holds`` says that they are its own.
 

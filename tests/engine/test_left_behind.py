@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from flowbuilder import Context, FlowBuilder, WorkflowScheduler, run, step
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.inner_run import InnerRun
+from flowbuilder.engine.nested_run import NestedRun
 from flowbuilder.engine.run import Run
 from flowbuilder.runner import Backend
 from tests.conftest import InLoop
@@ -35,7 +37,7 @@ def there_are(kind: type) -> int:
 @pytest.fixture
 def kept() -> Callable[[type], int]:
     """Return what counts the objects of a kind that came since the test began: other tests may have left some."""
-    before: dict[type, int] = {kind: there_are(kind) for kind in (Attempt, InnerRun, Run)}
+    before: dict[type, int] = {kind: there_are(kind) for kind in (Attempt, InnerRun, NestedRun, Run)}
     return lambda kind: there_are(kind) - before[kind]
 
 
@@ -84,3 +86,16 @@ def test_a_deadline_far_off_keeps_no_attempt_and_no_run(in_loop: InLoop, kept: C
     attempts, runs = in_loop(body)
     assert attempts <= IN_HAND
     assert runs <= IN_HAND
+
+
+def test_nested_runs_that_have_ended_are_gone(backend: Backend, kept: Callable[[type], int]) -> None:
+    fetch = replace(FlowBuilder("fetch").step(plain).build(), timeout=3600)
+
+    async def crawl(ctx: Context) -> tuple[int, int]:
+        for n in range(CALLS):
+            await ctx.run(fetch, n=n)
+        gc.collect()  # a run leads back to itself
+        return kept(NestedRun), kept(Run)
+
+    runs = run(FlowBuilder("flow").step(crawl).build(), backend=backend).steps["crawl"].value
+    assert runs == (0, 1)
