@@ -57,6 +57,7 @@ class Entries:
         self.marks = CodeMarks()
         self._inside: dict[str, dict[str, dict[bytes, InnerRow]]] = {}
         self._prints: dict[int, tuple[PlannedStep, str, str]] = {}
+        self._started: dict[str, set[tuple[Unit, int]]] = {}
         self._clock = time.monotonic() - time.time()
 
     def expect(self, row: RunRow, resumption: Resumption | None) -> None:
@@ -92,10 +93,9 @@ class Entries:
         step = facts("step")
         if step.item is None and getattr(step.definition, "each", None):
             return ()  # the items have attempts
-        if facts("status") is Status.SUCCESS:
-            return ()  # it is over already, and its success is right behind
-        row = AttemptRow(unit=unit_of(step), number=facts("attempt"), started_at=at)
-        return (AttemptMade(facts("run").run_id, row),)
+        run_id, unit, number = facts("run").run_id, unit_of(step), facts("attempt")
+        self._started.setdefault(run_id, set()).add((unit, number))
+        return (AttemptMade(run_id, AttemptRow(unit, number, at)),)
 
     def _step_retry(self, facts: Facts, at: float) -> Sequence[Entry]:
         unit, number, due_at = unit_of(facts("step")), facts("attempt"), at + facts("delay")
@@ -138,6 +138,7 @@ class Entries:
     def _run_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
         result = facts("result")
         self._inside.pop(result.run_id, None)
+        self._started.pop(result.run_id, None)
         found = Counter(UNDONE if step.undone else str(step.status) for step in result.steps.values())
         counts = {status: found[status] for status in (*map(str, Status), UNDONE) if found[status]}
         own = of_no_step(result, self._of_undos.pop(result.run_id, ()))
@@ -169,6 +170,12 @@ class Entries:
             return [InnerMade(attempt.source.info.run_id, row) for row in begun]
         return self.of("step_start", attempt.fact, attempt.started - self._clock)
 
+    def started(self, facts: Facts, at: float) -> Sequence[Entry]:
+        """Return that an attempt has started; nothing where it is over already, and its success right behind."""
+        entries = () if facts("status") is Status.SUCCESS else self.of("step_start", facts, at)
+        # Looked at again: whoever made it a success before that was noted does not know of it.
+        return () if facts("status") is Status.SUCCESS else entries
+
     def outcome(self, attempt: Attempt) -> Sequence[Entry]:
         """Return how an attempt ended; for a success with its value, which user code may have a part in."""
         if attempt.phase not in ("body", "rescue") or attempt.passed or is_nested(attempt.source.info):
@@ -180,12 +187,18 @@ class Entries:
             repeated = AttemptMade(run_id, self._made(attempt, unit, "repeated"))
             return (repeated, *self._unmade(attempt, unit))
         if attempt.status is Status.SUCCESS:
-            ended = UnitEnded(run_id, self._success(attempt, unit, self._value(attempt)))
+            ended = UnitEnded(
+                run_id, self._success(attempt, unit, self._value(attempt)), self._has_begun(run_id, unit, attempt)
+            )
             is_kept = ended.row.value != NOT_STORED
             return (ended, *self._cached(attempt, ended.row), *(self._unmade(attempt, unit) if is_kept else ()))
         if attempt.status not in (Status.FAILED, Status.TIMED_OUT):
             return ()
         return (AttemptMade(run_id, self._made(attempt, unit, str(attempt.status))),)
+
+    def _has_begun(self, run_id: str, unit: Unit, attempt: Attempt) -> bool:
+        """Return whether the start of an attempt may have been written."""
+        return (unit, attempt.number) in self._started.get(run_id, ())
 
     def _inner_outcome(self, attempt: Attempt, mark: Mark) -> Sequence[Entry]:
         """Return how a call inside a body ended: with its value, where it succeeded and can be known again."""

@@ -122,10 +122,17 @@ class StoreJournal:
 
     def tell(self, name: str, **facts: Any) -> None:
         """Write what a hook is told, then tell it."""
-        self.tell_of(name, facts.__getitem__)
+        self._write_and_tell(name, facts.__getitem__)
 
     def tell_of(self, name: str, facts: Facts) -> None:
         """Write what a hook is told, as far as it is asked for, then tell it."""
+        if name == "step_start" and not self._engine.relay.hears(name):
+            # As it is for most steps: nobody has to be told.
+            self._store.write(partial(self._entries.started, facts, time.time()), self._notice, sync=False)
+        else:
+            self._write_and_tell(name, facts)
+
+    def _write_and_tell(self, name: str, facts: Facts) -> None:
         draft = partial(self._entries.of, name, facts, time.time())
         self._write(draft, partial(self._pass_on, name, facts), sync=name not in UNSYNCED)
 
@@ -189,14 +196,17 @@ class StoreJournal:
         self._store.write(draft, partial(self._written, then), sync=sync, here=here)
 
     def _written(self, then: Callable[[Exception | None], None], error: Exception | None) -> None:
-        if error is not None and self.failure is None:
-            self.failure = error
-            self._stop_all("the run store failed")
+        self._notice(error)
         then(error)
         self._done += 1
         if self._is_waited_for and self._last - self._done <= BACKLOG // 2:
             self._is_waited_for = False
             self._engine.wake_lanes()
+
+    def _notice(self, error: Exception | None) -> None:
+        if error is not None and self.failure is None:
+            self.failure = error
+            self._stop_all("the run store failed")
 
     def _pass_on(self, name: str, facts: Facts, error: Exception | None) -> None:
         if name == "run_finish" and (claim := self._claims.pop(facts("run").run_id, None)) is not None:

@@ -167,10 +167,11 @@ class AttemptMade(NamedTuple):
 
 
 class UnitEnded(NamedTuple):
-    """A step or an item has ended."""
+    """A step or an item has ended; ``has_begun`` says that the start of its last attempt may have been written."""
 
     run_id: str
     row: UnitRow
+    has_begun: bool = True
 
 
 class InnerMade(NamedTuple):

@@ -13,7 +13,7 @@ from flowbuilder.store.contract import Draft, Then
 from flowbuilder.store.rows import Entry
 
 BATCH = 2_000
-LINGER = 0.002  # seconds
+LINGER, IDLE = 0.002, 0.02  # seconds
 
 
 class Commit(Protocol):
@@ -90,7 +90,7 @@ class Writer:
             return self._bell.get()
         self._is_asleep = self._has_come = False
         try:
-            return self._bell.get(timeout=LINGER)
+            return self._bell.get(timeout=IDLE if first is None else LINGER)
         except Empty:
             return bool(self._waiting) and self._waiting[0] is first
 

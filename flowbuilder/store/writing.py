@@ -77,7 +77,7 @@ def with_files(entry: Entry, files: ValueFiles) -> Entry:
             return entry
         if isinstance(entry, InnerMade):
             return InnerMade(entry.run_id, entry.row._replace(value=kept))
-        return UnitEnded(entry.run_id, entry.row._replace(value=kept))
+        return entry._replace(row=entry.row._replace(value=kept))
     if isinstance(entry, CacheKept):
         return CacheKept(replace(entry.row, value=files.put(entry.row.value)))
     return entry
@@ -88,7 +88,7 @@ def apply(connection: sqlite3.Connection, entries: Iterable[Entry], numbers: dic
     rows = _Rows()
     for entry in entries:
         if isinstance(entry, UnitEnded):
-            rows.add_unit(_number(connection, entry.run_id, numbers), entry.row)
+            rows.add_unit(_number(connection, entry.run_id, numbers), entry)
         elif isinstance(entry, InnerMade):
             rows.inner.append(_inner(_number(connection, entry.run_id, numbers), entry.row))
         elif isinstance(entry, CacheKept):
@@ -112,9 +112,10 @@ class _Rows:
         self._began: set[tuple[Any, ...]] = set()
         self._succeeded: set[tuple[Any, ...]] = set()
 
-    def add_unit(self, number: int, row: UnitRow) -> None:
+    def add_unit(self, number: int, entry: UnitEnded) -> None:
+        row = entry.row
         self._units.append(_unit(number, row))
-        if row.status == SUCCESS:
+        if entry.has_begun and row.status == SUCCESS:
             self._succeeded.add((number, *row.unit, row.attempts))
 
     def add_attempt(self, number: int, row: AttemptRow) -> None:
@@ -123,14 +124,15 @@ class _Rows:
         change((number, *row.unit, row.number))
 
     def write(self, connection: sqlite3.Connection) -> None:
-        # Of most steps both the start and the success are here: then nothing of the start is ever written, and what
-        # an earlier commit knew of the same attempt goes.
+        # Where both the start and the success are here, nothing of the start is ever written, and what an earlier
+        # commit knew of the same attempt goes.
         over = self._succeeded & self._began
         if self._attempts:
             connection.executemany(ATTEMPT, [row for row in self._attempts if row[5] or row[:4] not in over])
-        if self._units:
+        if self._succeeded:
             connection.executemany(TOLD, over)
             connection.executemany(SUCCEEDED, self._succeeded - over)
+        if self._units:
             connection.executemany(UNIT, self._units)
         if self.inner:
             connection.executemany(INNER, self.inner)
