@@ -144,7 +144,8 @@ class Context:
         """Run a step, any function, or a workflow inside this one, and await what it returns.
 
         Arguments bind as in a call. What is not given comes from providers, ``ctx`` and inputs, never
-        from steps. While the body waits, it lends its slot to what it waits for.
+        from steps. While the body waits, it lends its slot to what it waits for. When its run is resumed, a call that
+        had succeeded with the same arguments returns what it returned, and is not made again.
 
         A workflow, given as its function or as ``FlowBuilder`` built it, has a nested run of its own, with its own
         resources, priority and time-out; ``kwargs`` are the values of its inputs. Those it is not given, it has from

@@ -245,6 +245,8 @@ class Ending:
     def abandon_running(self, reason: str) -> None:
         """Give up on every body that still runs, noting the ``reason``."""
         for attempt in list(self._state.current.values()):
+            if attempt.status is Status.SUCCESS:
+                continue  # its body has ended, and what is left is to write that, or what is torn down after it
             if attempt.status is not None and self._state.providers.has_own(attempt):
                 continue  # its body has ended, and the loop gives up on the tear-down of its providers
             self._give_up(attempt)
