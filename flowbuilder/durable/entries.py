@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowbuilder.durable.failures import failure_data, of_no_step
 from flowbuilder.durable.prints import CodeMarks, wiring_of
 from flowbuilder.durable.resumption import Resumption
+from flowbuilder.durable.units import is_inner, is_nested, sections_of, undone_row, unit_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.relay import Facts
 from flowbuilder.engine.views import RunInfo, StepInfo
@@ -42,8 +43,6 @@ from flowbuilder.store.values import encode
 
 if TYPE_CHECKING:
     from flowbuilder.durable.body_calls import Mark
-
-LONGEST_SECTION = 64 * 1024
 
 
 class Entries:
@@ -128,11 +127,11 @@ class Entries:
         run_id, error = facts("run").run_id, facts("error")
         if error is not None:
             self._of_undos.setdefault(run_id, []).append(error)
-        return (UnitEnded(run_id, _undone(result, error)),)
+        return (UnitEnded(run_id, undone_row(result, error)),)
 
     def undone(self, run: RunInfo, results: Iterable[StepResult[Any]]) -> Sequence[Entry]:
         """Return that those of some steps and items that were undone no longer count, nor what ran inside them."""
-        rows = [] if is_nested(run) else [_undone(result) for result in results]
+        rows = [] if is_nested(run) else [undone_row(result) for result in results]
         return [entry for row in rows for entry in (UnitEnded(run.run_id, row), InnerForgotten(run.run_id, row.unit))]
 
     def _run_finish(self, facts: Facts, at: float) -> Sequence[Entry]:
@@ -154,7 +153,7 @@ class Entries:
             duration=result.duration,
             reason=result.reason,
             error=failure_data(result.error),
-            sections=_sections(result.sections),
+            sections=sections_of(result.sections),
             inside=result.inner.to_dict() or None,
         )
         if isinstance(result.error, StepLostError):
@@ -239,7 +238,7 @@ class Entries:
         started, inner = attempt.started, attempt.source.inner_of(attempt)
         return UnitRow(
             unit, SUCCESS, attempt.number, started - self._clock, time.monotonic() - started, "", value,
-            failure_data(attempt.error), _sections(attempt.sections), wiring, code,
+            failure_data(attempt.error), sections_of(attempt.sections), wiring, code,
             None if inner is NO_INNER else inner.to_dict() or None,
         )  # fmt: skip
 
@@ -266,41 +265,5 @@ class Entries:
         return found[1:]
 
 
-def is_nested(run: RunInfo) -> bool:
-    """Return whether a run is inside the body of a step: it is done again with that, and not kept by itself."""
-    return run.parent is not None
-
-
-def is_inner(step: StepInfo) -> bool:
-    """Return whether a step runs inside the body of another: it is kept only for that, and not by itself."""
-    return step.parent is not None
-
-
 def _inner_row(mark: Mark) -> InnerRow:
     return InnerRow(unit=mark.unit, key=mark.key, name=mark.name, attempt=mark.attempt, code=mark.code)
-
-
-def unit_of(step: StepInfo) -> Unit:
-    """Return what a step or item is called in a store."""
-    if step.item is None:
-        return Unit(step.name)
-    return Unit(step.name[: step.name.rindex("[")], step.item)
-
-
-def _undone(result: StepResult[Any], error: BaseException | None = None) -> UnitRow:
-    """Return the row of a unit that no longer counts, with the ``error`` of its undo."""
-    step, _, item = result.name.removesuffix("]").partition("[")
-    return UnitRow(
-        unit=Unit(step, int(item)) if item else Unit(step),
-        status=UNDONE,
-        attempts=result.attempts,
-        started_at=result.started_at,
-        duration=result.duration,
-        reason=result.reason,
-        error=failure_data(error),
-        sections=_sections(result.sections),
-    )
-
-
-def _sections(sections: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((part.title, part.text[-LONGEST_SECTION:]) for part in sections)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowbuilder.durable.entries import Entries, is_inner, unit_of
+from flowbuilder.durable.entries import Entries
 from flowbuilder.durable.resumption import Resumption
+from flowbuilder.durable.units import is_inner, unit_of
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.cached import Look
 from flowbuilder.engine.journal import Recorded
