@@ -274,7 +274,7 @@ class Driver:
 
     def _note(self, sentence: str) -> None:
         for conduct in list(self._conducts):
-            if conduct.run is not None:
+            if conduct.run is not None and conduct.info.parent is None:
                 conduct.run.state.notes.append(sentence)
 
     def _note_of(self, run_id: str, sentence: str) -> None:

@@ -16,14 +16,14 @@ from flowbuilder.engine.inner_run import InnerRun
 from flowbuilder.engine.lent_slot import LentSlot
 from flowbuilder.engine.limits import Limit, pool_of
 from flowbuilder.engine.nested_run import NestedRun, nested_info
-from flowbuilder.engine.outside import needs_inside, refuse_needs, refuse_way
+from flowbuilder.engine.outside import needs_inside, refuse_needs, refuse_way, refused
 from flowbuilder.engine.pulling import Fed, Pulling
 from flowbuilder.engine.recollection import UNKNOWN
 from flowbuilder.engine.remembering import Remembering
 from flowbuilder.engine.run import Run
 from flowbuilder.engine.views import StepInfo
 from flowbuilder.engine.waiter import LoopWaiter, ThreadWaiter, Waiter, Waiting
-from flowbuilder.errors import InnerStepError, StepCancelledError, shown_value
+from flowbuilder.errors import StepCancelledError
 from flowbuilder.plan.inner import InnerStep, as_call
 from flowbuilder.results import Status
 
@@ -258,7 +258,7 @@ class Inner:
     def _planned(self, fn: Any, positional: int, keywords: frozenset[str]) -> InnerStep:
         plan = self.run.info.plan
         if not callable(fn) or plan.inner is None:
-            raise InnerStepError("ctx runs functions", got=shown_value(fn), allowed="a step, or any function")
+            raise refused(fn)
         planned = plan.inner(fn, positional, keywords)
         self.run.state.providers.know(planned.provided)
         return planned

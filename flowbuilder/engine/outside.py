@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.engine.attempt import Attempt
@@ -35,6 +36,16 @@ def refuse_outside(attempt: Attempt) -> None:
         where=attempt.step.definition.where,
         got=f"executor={executor!r}",
         allowed='async def, or a plain def with executor="thread"',
+    )
+
+
+def refused(thing: Any) -> InnerStepError:
+    """Return the error of a body that asks for what is nothing to run."""
+    return InnerStepError(
+        "ctx runs functions and workflows",
+        got=shown_value(thing),
+        allowed="a step, or any function; for ctx.run a workflow, too",
+        hint="add .build()" if hasattr(thing, "build") else "",
     )
 
 

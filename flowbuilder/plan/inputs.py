@@ -182,8 +182,8 @@ class Inputs:
         if name in self._params:
             given = self._params[name]
             origin = given.origin if isinstance(given, Text | Given | Inherited) else "params="
-            given = given.value if isinstance(given, Inherited) else given
-            return PlannedInput(value=_value(name, given, typed), origin=origin, **facts)
+            value = _inherited(name, given, typed) if isinstance(given, Inherited) else _value(name, given, typed)
+            return PlannedInput(value=value, origin=origin, **facts)
         if all(one.has_default for one in requests):
             fn = requests[0].fn
             return PlannedInput(value=default_of(fn, requests[0].parameter) if fn else None, **facts)
@@ -266,6 +266,15 @@ def _value(name: str, given: Any, typed: Typed) -> Any:
         )
     converted(name, list(given), note, where)
     return given
+
+
+def _inherited(name: str, given: Inherited, typed: Typed) -> Any:
+    """Return the value that an input has from the run around a nested one, whose input may be of another type."""
+    try:
+        return _value(name, given.value, typed)
+    except InputError as error:
+        error.hint = f"it has its value from {given.origin}; pass another: {shown(name)}=…"
+        raise
 
 
 def _two_types(name: str, first: Typed, second: Typed) -> InputError:

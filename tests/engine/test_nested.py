@@ -228,6 +228,28 @@ def test_a_value_of_the_wrong_type_is_refused(backend: Backend) -> None:
     assert refused(crawl, backend, InputError).got == "'many' (str)"
 
 
+def test_a_value_of_the_run_around_it_that_does_not_fit_is_refused(backend: Backend) -> None:
+    async def crawl(ctx: Context, month: int) -> Any:
+        await ctx.run(sales)
+
+    error = refused(crawl, backend, InputError, params={"month": 1})
+    assert (error.what, error.got) == ("the input 'month' must be str", "1 (int)")
+    assert error.hint == "it has its value from the run around it; pass another: month=…"
+
+
+def test_what_is_no_workflow_is_refused(backend: Backend) -> None:
+    async def crawl(ctx: Context) -> Any:
+        await ctx.run(FlowBuilder("sales"))  # type: ignore[call-overload]  # what is tested
+
+    async def by_name(ctx: Context) -> Any:
+        await ctx.run("sales")  # type: ignore[call-overload]  # as above
+
+    assert refused(crawl, backend, InnerStepError).hint == "add .build()"
+    error = refused(by_name, backend, InnerStepError)
+    assert (error.what, error.got) == ("ctx runs functions and workflows", "'sales'")
+    assert error.allowed == "a step, or any function; for ctx.run a workflow, too"
+
+
 def test_values_by_place_are_refused(backend: Backend) -> None:
     async def crawl(ctx: Context) -> Any:
         await ctx.run(sales, "jan")
