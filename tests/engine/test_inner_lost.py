@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from flowbuilder import Context, FlowBuilder, MemoryStore, run
+from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.ending import Ending
 from flowbuilder.engine.engine import Engine
 from flowbuilder.engine.inner_ending import InnerEnding
@@ -77,3 +78,22 @@ def test_a_run_ends_when_what_is_written_cannot_begin(backend: Backend, monkeypa
     flow = FlowBuilder("flow").step(plain, name="one", idempotent=False).build()
     with closing(MemoryStore()) as store, pytest.raises(Bug):
         run(flow, backend=backend, store=store)
+
+
+@pytest.mark.parametrize("fn", [later, plain])
+@pytest.mark.parametrize("body", [async_call, thread_call, deep_call])
+def test_a_body_that_waits_for_a_nested_run_ends_when_the_engine_breaks(
+    body: Any, fn: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = Ending.settle
+
+    def breaks_inside(self: Ending, attempt: Attempt) -> None:
+        if self._info.parent is not None:
+            raise Bug
+        settle(self, attempt)
+
+    monkeypatch.setattr(Ending, "settle", breaks_inside)
+    inner = FlowBuilder("inner").step(fn, name="one").build()
+    flow = FlowBuilder("flow").step(body, name="crawl").build()
+    with pytest.raises(Bug):
+        run(flow, params={"fn": inner}, backend=backend)
