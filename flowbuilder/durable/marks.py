@@ -34,13 +34,14 @@ class Marks:
 
     def __init__(self, above: bytes, tools: Callable[[], Mapping[int, str]], codes: CodeMarks) -> None:
         self._above = above
-        self._codes = codes
+        self.codes = codes
         self._tools_of = tools
         self._lock = threading.Lock()
         self._numbers: dict[bytes, int] = {}
 
     @cached_property
-    def _tools(self) -> Mapping[int, str]:
+    def tools(self) -> Mapping[int, str]:
+        """The names of what the body got from providers; asked for where something is met that may be one."""
         return self._tools_of()
 
     def base(self, planned: InnerStep, fixed: Mapping[str, Any]) -> bytes:
@@ -50,7 +51,7 @@ class Marks:
             UnstableError: where something of that cannot be known again in another process.
         """
         definition = planned.step.definition
-        encoding = _Encoding(self._tools, self._codes)
+        encoding = _Encoding(self)
         fn = f"{definition.module} step" if planned.is_declared else encoding.of("", definition.fn)
         given = {name: encoding.of(name, value) for name, value in fixed.items()}
         return encoding.of("", (self._above, definition.name, fn, given))
@@ -61,7 +62,7 @@ class Marks:
         Raises:
             UnstableError: where an argument cannot be known again in another process.
         """
-        encoding = _Encoding(self._tools, self._codes)
+        encoding = _Encoding(self)
         parts = [name.encode() + b"=" + encoding.of(name, value) for name, value in sorted(given.items())]
         digest = hashlib.sha256(base + b"".join(parts)).digest()[:KEY]
         with self._lock:
@@ -72,9 +73,8 @@ class Marks:
 class _Encoding:
     """Encodes what one call is known by; code counts by its name, and by the variables of a body that it uses."""
 
-    def __init__(self, tools: Mapping[int, str], codes: CodeMarks) -> None:
-        self._tools = tools
-        self._codes = codes
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
         self._canonical = Canonical(self._code)
         self._entered: set[int] = set()
 
@@ -103,7 +103,7 @@ class _Encoding:
             return thing.__name__.encode()
         if isinstance(thing, Context):
             return b"ctx"
-        tool = self._tools.get(id(thing))
+        tool = self._marks.tools.get(id(thing))
         return None if tool is None else b"tool " + tool.encode()
 
     def _function(self, fn: FunctionType) -> Iterator[bytes]:
@@ -111,7 +111,7 @@ class _Encoding:
         is_nameless, is_local = fn.__name__ == "<lambda>", "<locals>" in fn.__qualname__
         if is_nameless:
             # It has nothing else to be known by.
-            yield self._codes.of_code(fn.__code__).encode()
+            yield self._marks.codes.of_code(fn.__code__).encode()
         if (is_nameless or is_local) and id(fn) not in self._entered:
             self._entered.add(id(fn))
             for name, value in captured(fn):
@@ -120,7 +120,7 @@ class _Encoding:
     def _of_captured(self, name: str, value: Any) -> bytes:
         if isinstance(value, FunctionType) and id(value) in self._entered:
             return _name(value)
-        if id(value) not in self._tools and not is_settled(value):
+        if not is_settled(value) and id(value) not in self._marks.tools:
             raise UnstableError(value, "which it shares with the body it is from").inside(f"its variable {name}")
         return self.of(f"its variable {name}", value)
 
