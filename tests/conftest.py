@@ -19,6 +19,7 @@ import anyio
 import pytest
 import sniffio
 import trio
+from hypothesis import HealthCheck, settings
 
 from flowbuilder import Registry
 from flowbuilder.discovery import install_finder
@@ -26,6 +27,10 @@ from flowbuilder.runner import Backend
 
 T = TypeVar("T")
 PATIENCE = 5.0
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:
