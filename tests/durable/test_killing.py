@@ -178,13 +178,14 @@ def final_value(folder: Path) -> int:
 def test_kills_at_random_moments_lose_nothing_and_repeat_nothing_that_was_told(
     tmp_path: Path, unmeasured: None
 ) -> None:
-    kills = 0
-    for seed in range(2):
+    kills = seed = 0
+    # Where the disk is fast and the machine busy, some runs end before they are killed.
+    while seed < 2 or kills < 5:
         folder = tmp_path / str(seed)
         folder.mkdir()
         kills += survive(folder, seed, 5)
         assert final_value(folder) == EXPECTED
-    assert kills > 4
+        seed += 1
 
 
 @pytest.mark.deep
