@@ -309,3 +309,45 @@ def test_errors_of_no_step_are_kept_with_the_run_and_those_of_undos_with_their_s
     undone = rows(store)["work"].error
     assert undone is not None
     assert undone["message"] == "no way back"
+
+
+class Writers(MemoryStore):
+    """Notes on which threads results are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
+        def noted() -> Any:
+            entries = list(draft())
+            if any(type(entry).__name__ == "UnitEnded" for entry in entries):
+                self.seen.add(threading.current_thread().name)
+            return entries
+
+        super().write(noted, then, sync=sync, here=here)
+
+
+def test_a_thread_that_finds_nothing_else_to_start_writes_its_step(backend: Backend, kept: Kept) -> None:
+    def go_on(a: int) -> int:
+        return a + 1
+
+    store, flow = kept(Writers()), FlowBuilder("flow").step(a, name="s0")
+    for number in range(20):
+        flow.step(go_on, name=f"s{number + 1}", needs={"a": f"s{number}"})
+    run(flow.build(), store=store, backend=backend)
+    assert "flowbuilder-step" in store.seen
+
+
+def test_nothing_is_written_on_the_event_loop(backend: Backend, kept: Kept) -> None:
+    async def start() -> int:
+        return 1
+
+    async def go_on(a: int) -> int:
+        return a + 1
+
+    store, flow = kept(Writers()), FlowBuilder("flow").step(start, name="s0")
+    for number in range(20):
+        flow.step(go_on, name=f"s{number + 1}", needs={"a": f"s{number}"})
+    run(flow.build(), store=store, backend=backend)
+    assert store.seen == {"flowbuilder-store"}
