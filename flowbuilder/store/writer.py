@@ -57,7 +57,7 @@ class Writer:
         """Take what is to be written, and return at once; with ``here`` it may be written before, in this thread."""
         self._waiting.append(_Wanted(draft, then, sync))
         self._has_come = True
-        if here and self._writing.acquire(blocking=False):
+        if here and not self._is_closing and self._writing.acquire(blocking=False):
             self._write_batches()
         elif (sync or self._is_asleep) and not self._writing.locked():  # else whoever writes looks after it
             self._is_asleep = False

@@ -116,3 +116,11 @@ def test_what_needs_no_sync_is_written_after_a_moment() -> None:
         assert written.wait(10)
         written.clear()
     writer.close()
+
+
+def test_what_comes_after_the_end_is_written_by_nobody() -> None:
+    commits = Threads()
+    writer = Writer(commits)
+    writer.close()
+    writer.write(lambda: [began("r")], None, sync=True, here=True)
+    assert commits.seen == []
