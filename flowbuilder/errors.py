@@ -11,6 +11,7 @@ from flowbuilder.foreign import (
     did_you_mean as did_you_mean,
     is_secret as is_secret,
     listed as listed,
+    near as near,
     nearest as nearest,
     shown as shown,
     shown_value as shown_value,

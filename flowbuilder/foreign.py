@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -25,6 +27,13 @@ def shown(text: object, limit: int = 200) -> str:
 def shown_value(value: object, limit: int = 120) -> str:
     """Return ``repr(value)`` fit for a terminal, whatever a broken ``__repr__`` or ``__class__`` does."""
     return shown(_text_of(value, _repr_of), limit)
+
+
+def near(text: str) -> str:
+    """Return text with its places, ``file:line``, named from the working directory where they are below it."""
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        text = re.sub(rf"{re.escape(os.getcwd() + os.sep)}(?=[^\s:()]+(?::\d|\)))", "", text)  # noqa: PTH109  # pathlib loads slowly
+    return text
 
 
 def is_secret(name: str) -> bool:

@@ -14,8 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
-from flowbuilder.builtin.wording import message_of
-from flowbuilder.errors import StepCancelledError, StepTimeoutError, Where, shown, shown_value
+from flowbuilder.builtin.wording import near_message_of
+from flowbuilder.errors import StepCancelledError, StepTimeoutError, Where, near, shown, shown_value
 
 Line = tuple[str, str]  # text and style
 
@@ -87,7 +87,7 @@ def _block(error: BaseException) -> Iterator[Line]:
 
 
 def _message(error: BaseException) -> Iterator[Line]:
-    lines = message_of(error).split("\n")
+    lines = near_message_of(error).split("\n")
     for line in lines[:MESSAGE_LINES]:
         yield shown(line, LINE_LENGTH), "bold red"
     if len(lines) > MESSAGE_LINES:
@@ -101,7 +101,7 @@ def _notes(error: BaseException, *, is_told: bool) -> Iterator[Line]:
         text = note if isinstance(note, str) else shown_value(note)
         if is_told and OWN_NOTE.fullmatch(text):
             continue
-        for line in text.split("\n")[:MESSAGE_LINES]:
+        for line in (near(text) if OWN_NOTE.fullmatch(text) else text).split("\n")[:MESSAGE_LINES]:
             yield f"note: {shown(line, LINE_LENGTH)}", ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowbuilder.errors import error_line
+from flowbuilder.errors import error_line, near
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -35,9 +35,18 @@ def in_whole_seconds(seconds: float) -> str:
 
 def message_of(error: BaseException) -> str:
     """Return "ValueError: text"; of one of FlowBuilder's own errors the text alone, which says it all."""
-    return str(error) if type(error).__module__ == "flowbuilder.errors" else error_line(error)
+    return str(error) if _is_own(error) else error_line(error)
+
+
+def near_message_of(error: BaseException) -> str:
+    """Return the same, with the places that FlowBuilder's own errors name as seen from the working directory."""
+    return near(message_of(error)) if _is_own(error) else message_of(error)
+
+
+def _is_own(error: BaseException) -> bool:
+    return type(error).__module__ == "flowbuilder.errors"
 
 
 def reason_of(error: BaseException | None) -> str:
     """Return the first line of what an error says."""
-    return "" if error is None else message_of(error).partition("\n")[0]
+    return "" if error is None else near_message_of(error).partition("\n")[0]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +12,7 @@ from typing import Any
 import click
 
 from flowbuilder.cli.output import reader_is_gone, say
-from flowbuilder.errors import FlowBuilderError
+from flowbuilder.errors import FlowBuilderError, near
 
 SUCCESS, FAILED, INTERRUPTED, INTERNAL, USAGE = range(5)
 
@@ -26,7 +24,7 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except FlowBuilderError as error:
-        say(f"error: {_near(str(error))}")
+        say(f"error: {near(str(error))}")
         return error.exit_code
     except click.ClickException as error:
         say(_usage(error))
@@ -37,13 +35,6 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except BaseException as error:  # a bug, ours or a plugin's; it may raise anything, SystemExit included
         return _unexpected(error)
     return code if isinstance(code, int) else SUCCESS
-
-
-def _near(text: str) -> str:
-    """Return text with its places, ``file:line``, named from the working directory where they are below it."""
-    with contextlib.suppress(OSError):  # the working directory may be gone
-        text = re.sub(rf"{re.escape(str(Path.cwd()))}{os.sep}(?=[^\s:()]+(?::\d|\)))", "", text)
-    return text
 
 
 def _unexpected(error: BaseException) -> int:

@@ -62,3 +62,27 @@ def test_the_line_of_a_step_says_how_many_calls_it_made(flowtester: FlowTester) 
         for one in json.loads((flowtester.path / "crawl.json").read_text())["runs"][0]["steps"]
     }
     assert steps == {"crawl": {"success": 4}, "total": {}}
+
+
+def test_a_place_in_a_failure_is_named_from_the_working_directory(flowtester: FlowTester) -> None:
+    flowtester.write(
+        "flow_needs.py",
+        """
+        from flowbuilder import step, workflow
+
+        @step(resources={"db": 1})
+        def load():
+            return 1
+
+        @step
+        async def report(ctx):
+            return await ctx.run(load)
+
+        @workflow
+        def flow(report):
+            return report
+        """,
+    )
+    told = flowtester.run_process("run", "flow_needs.py", "--no-store").stdout
+    # In its line, and in the failure itself.
+    assert told.count(" (flow_needs.py:4)") == 2
