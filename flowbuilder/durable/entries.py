@@ -92,8 +92,12 @@ class Entries:
         step = facts("step")
         if step.item is None and getattr(step.definition, "each", None):
             return ()  # the items have attempts
+        if facts("status") is Status.SUCCESS:
+            return ()  # it is over already, and its success is right behind
         run_id, unit, number = facts("run").run_id, unit_of(step), facts("attempt")
         self._started.setdefault(run_id, set()).add((unit, number))
+        if facts("status") is Status.SUCCESS:
+            return ()  # looked at again: whoever made it a success before that was noted does not know of it
         return (AttemptMade(run_id, AttemptRow(unit, number, at)),)
 
     def _step_retry(self, facts: Facts, at: float) -> Sequence[Entry]:
@@ -168,12 +172,6 @@ class Entries:
             begun = () if attempt.mark is None else (_inner_row(attempt.mark)._replace(status=BEGUN),)
             return [InnerMade(attempt.source.info.run_id, row) for row in begun]
         return self.of("step_start", attempt.fact, attempt.started - self._clock)
-
-    def started(self, facts: Facts, at: float) -> Sequence[Entry]:
-        """Return that an attempt has started; nothing where it is over already, and its success right behind."""
-        entries = () if facts("status") is Status.SUCCESS else self.of("step_start", facts, at)
-        # Looked at again: whoever made it a success before that was noted does not know of it.
-        return () if facts("status") is Status.SUCCESS else entries
 
     def outcome(self, attempt: Attempt) -> Sequence[Entry]:
         """Return how an attempt ended; for a success with its value, which user code may have a part in."""

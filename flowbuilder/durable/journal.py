@@ -129,7 +129,7 @@ class StoreJournal:
         """Write what a hook is told, as far as it is asked for, then tell it."""
         if name == "step_start" and not self._engine.relay.hears(name):
             # As it is for most steps: nobody has to be told.
-            self._store.write(partial(self._entries.started, facts, time.time()), self._notice, sync=False)
+            self._store.write(partial(self._entries.of, name, facts, time.time()), self._notice, sync=False)
         else:
             self._write_and_tell(name, facts)
 
