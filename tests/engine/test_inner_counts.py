@@ -87,7 +87,8 @@ def test_what_runs_deeper_is_counted_where_it_was_called(backend: Backend) -> No
 def test_what_was_cut_off_by_a_time_out_is_counted(backend: Backend) -> None:
     flows = Registry()
 
-    @flows.step(timeout=0.05)
+    # Long enough for two of them to begin.
+    @flows.step(timeout=0.5)
     async def crawl(ctx: Context) -> None:
         await ctx.run(check, 1)
         await ctx.map(anyio.sleep, [60, 60, 60], limit=2)

@@ -33,17 +33,17 @@ def test_steps_that_only_wait_run_more_at_once(in_loop: InLoop) -> None:
     async def waits(n: int) -> None:
         await anyio.sleep(0.005)
 
-    stats = in_loop(lambda: served(WorkflowScheduler("auto"), mapped(waits, 400)))
+    stats = in_loop(lambda: served(WorkflowScheduler("auto"), mapped(waits, 1_000)))
     assert stats.max_concurrency is not None
     assert 2 * START <= stats.max_concurrency <= 64
-    assert stats.steps_started == 401
+    assert stats.steps_started == 1_001
 
 
 def test_threads_are_as_many_as_are_found_to_serve(in_loop: InLoop) -> None:
     def waits(n: int) -> None:
         time.sleep(0.005)
 
-    stats = in_loop(lambda: served(WorkflowScheduler("auto"), mapped(waits, 400)))
+    stats = in_loop(lambda: served(WorkflowScheduler("auto"), mapped(waits, 1_000)))
     assert stats.max_concurrency is not None
     assert stats.max_concurrency >= 2 * START
 
