@@ -103,6 +103,7 @@ class Attempt:
     earlier = 0
     wants_more = False
     overdue = False
+    is_handed_over = False  # to the journal, which writes its outcome before it is settled
     is_plain = False
     remark = "overran and its thread still runs"  # of one that is overdue
     phase = "body"

@@ -191,7 +191,7 @@ class Ending:
         self._state.current[unit] = again
         if goes_on and journal is not None:
             # It is a success, and as such written before it is told or used; the error is asked for its text there.
-            again.status, again.error = Status.SUCCESS, attempt.error
+            again.status, again.error, again.is_handed_over = Status.SUCCESS, attempt.error, True
             journal.end(again, lambda: journal.outcome(again)())
         elif self._state.providers.wants_own(again):
             self._state.shared.to_prepare.append(again)
@@ -245,8 +245,8 @@ class Ending:
     def abandon_running(self, reason: str) -> None:
         """Give up on every body that still runs, noting the ``reason``."""
         for attempt in list(self._state.current.values()):
-            if attempt.status is Status.SUCCESS:
-                continue  # its body has ended, and what is left is to write that, or what is torn down after it
+            if attempt.is_handed_over:
+                continue  # its body has ended, and what is left is to write that
             if attempt.status is not None and self._state.providers.has_own(attempt):
                 continue  # its body has ended, and the loop gives up on the tear-down of its providers
             self._give_up(attempt)

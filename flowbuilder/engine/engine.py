@@ -226,7 +226,7 @@ class Engine:
         with self.lock:
             if self._adaptive is not None:
                 self._adapt(self._adaptive, attempt)
-            is_handed_over = run.hand_over(attempt)
+            is_handed_over = attempt.is_handed_over = run.hand_over(attempt)
             if not is_handed_over:
                 run.settle(attempt)
             following = self._next(lane) if lane is not None else None

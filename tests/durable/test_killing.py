@@ -98,7 +98,7 @@ def flow(last: int, ctx) -> int:
     return last
 """
 EXPECTED = sum(x * x + 1 for x in range(20)) + sum(6 * n + 3 for n in range(8)) + 300 + 135
-LONGEST_LIFE = 0.2  # seconds after the first step of a process has begun
+LONGEST_LIFE = 0.1  # seconds after the first step of a process has begun
 
 
 def lines(folder: Path, kind: str) -> list[list[str]]:
