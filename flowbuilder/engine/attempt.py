@@ -46,6 +46,9 @@ class Arguments(Protocol):
     def arguments(self, bindings: Sequence[Binding], attempt: Attempt) -> dict[str, Any]:
         """Return the arguments for some bindings of a unit; a parameter whose default stands is left out."""
 
+    def values_of(self, bindings: Sequence[Binding]) -> dict[str, Any]:
+        """Return the same for bindings that all are values of steps, without defaults."""
+
     def result_of(self, unit: int) -> StepResult[Any]:
         """Return the result of a unit that has ended."""
 

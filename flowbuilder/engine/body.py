@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 def arguments(attempt: Attempt) -> dict[str, Any]:
     """Return the arguments of the function."""
-    bindings = attempt.step.bindings
-    return attempt.source.arguments(bindings, attempt) if bindings else {}
+    step = attempt.step
+    bindings = step.bindings
+    if not bindings:
+        return {}
+    if step.values_only and len(bindings) == len(step.upstream):
+        # Each parameter is the value of another step, and nothing else: as most are.
+        return attempt.source.values_of(bindings)
+    return attempt.source.arguments(bindings, attempt)
 
 
 def call(attempt: Attempt, invoke: Invoke | None, kwargs: Mapping[str, Any]) -> Any:

@@ -34,6 +34,7 @@ class Run:
         self.memory = state.memory
         self.info_of = state.records.info_of
         self.arguments = state.values.arguments
+        self.values_of = state.values.values_of
         self.items_of = state.values.items_of
         self.result_of = state.records.as_ended
         self.inner_of = state.records.inner_of

@@ -38,6 +38,7 @@ class Undoing:
         self.schedule = run.schedule
         self.info_of = run.info_of
         self.arguments = run.arguments
+        self.values_of = run.values_of
         self.items_of = run.items_of
         self.result_of, self.inner_of = run.result_of, run.inner_of
         self.begin = run.begin

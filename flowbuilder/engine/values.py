@@ -45,6 +45,11 @@ class Values:
                 found[parameter] = value
         return found
 
+    def values_of(self, bindings: Sequence[Binding]) -> dict[str, Any]:
+        """Return the same for bindings that all are values of steps, without defaults."""
+        values, index = self._records.values, self._index
+        return {one[0]: values[index[one[2]]] for one in bindings}
+
     def _value_of(self, binding: Binding, attempt: Attempt) -> Any:
         """Return the value of one parameter; MISSING where its default stands."""
         kind = binding.kind
