@@ -97,6 +97,8 @@ class _Encoding:
             return self._canonical.of((thing.__func__, thing.__self__))
         if isinstance(thing, Secret):
             return b"secret" + self._canonical.of(thing.reveal())
+        if isinstance(thing, BuiltinFunctionType) and not isinstance(thing.__self__, ModuleType | None):
+            return _name(thing) + self._canonical.of(thing.__self__)
         if isinstance(thing, type | BuiltinFunctionType):
             return _name(thing)
         if isinstance(thing, ModuleType):
@@ -120,7 +122,7 @@ class _Encoding:
     def _of_captured(self, name: str, value: Any) -> bytes:
         if isinstance(value, FunctionType) and id(value) in self._entered:
             return _name(value)
-        if not is_settled(value) and id(value) not in self._marks.tools:
+        if not is_settled(value) and not is_settled(value, self._marks.tools):
             raise UnstableError(value, "which it shares with the body it is from").inside(f"its variable {name}")
         return self.of(f"its variable {name}", value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,15 @@ from flowbuilder.durable.prints import CodeMarks
 from flowbuilder.store.canonical import UnstableError
 
 PLAN = Registry().plan(FlowBuilder("flow").step(lambda: None, name="body").build())
-TOOL = object()
+
+
+class Tool:
+    def __call__(self) -> None: ...
+
+    def ask(self) -> None: ...
+
+
+TOOL = Tool()
 
 
 def key(fn: Callable[..., Any], *, above: bytes = b"", marks: Marks | None = None, **arguments: Any) -> bytes:
@@ -70,6 +79,8 @@ def test_each_part_counts() -> None:
         key(partial(load, a=1)), key(partial(load, a=2)), key(Cursor(1).move, a=1), key(Cursor(2).move, a=1),
         key(adder(1), a=1), key(adder(2), a=1), key(adder(Point(1)), a=1), key(adder(TOOL), a=1),
         key(lambda a: a, a=1), key(lambda a: -a, a=1), key(load, a=Secret("x")), key(load, a=Secret("y")),
+        key(adder("x".join), a=1), key(adder("y".join), a=1), key(adder(math.sqrt), a=1), key(adder(math.exp), a=1),
+        key(adder(TOOL.ask), a=1), key(adder(Tool.__call__), a=1), key(adder(partial(load, TOOL)), a=1),
         key(load, a=TOOL), key(load, a=load), key(load, a=save), key(load, a=Point), key(load, a=Path),
     ]  # fmt: skip
     assert len(set(keys)) == len(keys)
@@ -97,10 +108,28 @@ def test_functions_that_need_each_other_are_known() -> None:
     assert key(recursive(), a=1) == key(recursive(), a=1)
 
 
-@pytest.mark.parametrize("shared", [[], {}, set(), bytearray(), Cursor(1), object(), (1, []), {"a": 1}])
+UNSETTLED = [[], {}, set(), bytearray(), Cursor(1), object(), (1, []), {"a": 1}]
+UNSETTLED += [[].append, Cursor(1).move, partial(load, []), partial(load, b=[]), partial([].append), (Cursor(1).move,)]
+
+
+@pytest.mark.parametrize("shared", UNSETTLED)
 def test_a_function_that_shares_what_may_change_is_not_known(shared: Any) -> None:
     with pytest.raises(UnstableError, match=r"^its variable more is .*, which it shares with the body it is from$"):
         key(adder(shared), a=1)
+
+
+def test_a_function_is_not_known_where_one_inside_it_changes_a_variable_of_the_body() -> None:
+    count = 0
+
+    def tally(a: int) -> Any:
+        def add() -> None:
+            nonlocal count
+            count += a
+
+        return add
+
+    with pytest.raises(UnstableError, match=r"which changes count of the body it is from$"):
+        key(tally, a=1)
 
 
 def test_an_object_that_says_nothing_stable_is_not_known() -> None:
