@@ -159,6 +159,9 @@ class Steps(Mapping[str, StepResult[Any]]):
     def __getitem__(self, name: str) -> StepResult[Any]:
         return self._of(self._index[name])
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
 

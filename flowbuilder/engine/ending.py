@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.entries import News, State
@@ -323,6 +325,11 @@ class Ending:
             self._relay.tell("step_skip", run=self._info, step=self._records.info_of(unit), reason=reason)
 
     def _tell_end(self, hook: str, unit: int) -> None:
-        if self._relay.hears(hook):
-            result = self._records.as_ended(unit)
-            self._relay.tell(hook, run=self._info, step=self._records.info_of(unit), result=result)
+        # Asked for by whoever tells it: a map has the results of all its items.
+        self._relay.tell_of(hook, partial(self._fact, unit))
+
+    def _fact(self, unit: int, name: str) -> Any:
+        """Return what hooks are told of a unit that ended by itself, by the name of the argument."""
+        if name == "step":
+            return self._records.info_of(unit)
+        return self._info if name == "run" else self._records.as_ended(unit)

@@ -49,7 +49,10 @@ class Run:
         self._wanted: set[int] = set()
         self._hears_start = state.relay.hears("step_start")
         has_limit, goes_on = state.info.config.step_timeout is not None, state.info.kept is not None
-        self._special: Container[int] = range(len(self._steps)) if has_limit or goes_on else state.shape.special
+        shape, every = state.shape, range(len(self._steps))
+        has_special = has_limit or goes_on
+        self._special: Container[int] = every if has_special else shape.special
+        self._special_items: Container[int] = every if has_special else shape.special_items
 
     # What attempts ask, from any thread, without the lock.
 
@@ -92,7 +95,7 @@ class Run:
         step, tries = self.schedule.start(unit), self._tries
         attempt = Attempt(self, unit, self._steps[step], tries.get(unit, 0) + 1 if tries else 1)
         self._current[unit] = attempt
-        if step in self._special:
+        if step in (self._special if unit == step else self._special_items):
             self._equip(attempt, step, lane)
             return attempt
         attempt.is_plain = attempt.number == 1 and not self.wrappers

@@ -78,8 +78,9 @@ class Values:
         return MISSING if binding.has_default else None
 
     def _item(self, binding: Binding, attempt: Attempt) -> Any:
-        index = attempt.info.item or 0
-        plain = self._sources[self._index[attempt.step.name]].get(binding.parameter)
+        mapped = self._index[attempt.step.name]
+        index = attempt.unit - self._records.items(mapped).start
+        plain = self._sources[mapped].get(binding.parameter)
         if plain is not None:
             return plain[index]
         source = next(one.source for one in attempt.step.each if one.parameter == binding.parameter)

@@ -28,7 +28,7 @@ class Shape:
     ``conditional`` those with a ``when``, ``repeated`` with an ``until``, ``cached`` with a ``cache``,
     ``undoable`` with an ``undo``, ``timeouts_retried`` the number of extra attempts of those whose time-outs
     are worth one. ``executors`` are those of all steps, each once. ``special`` are the steps that are mapped,
-    conditional, repeated, cached or limited: most are not.
+    conditional, repeated, cached or limited: most are not; ``special_items`` those of them whose items are, too.
     """
 
     index: Mapping[str, int]
@@ -41,6 +41,7 @@ class Shape:
     timeouts_retried: Mapping[int, int]
     executors: Sequence[str]
     special: Set[int]
+    special_items: Set[int]
 
 
 @no_garbage_sought()
@@ -56,6 +57,7 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
     conditional = {number for number, one in own if one.when is not None}
     repeated = {number for number, one in own if one.until is not None}
     cached = {number for number, one in own if one.cache is not None}
+    special = conditional.union(repeated, cached, timeouts)
     return Shape(
         index=index,
         edges=_edges(steps, mapped, index),
@@ -71,7 +73,8 @@ def shape_of(steps: Sequence[PlannedStep]) -> Shape:
             if one.retries.n and not TIMEOUT_KINDS.isdisjoint(one.retries.on)
         },
         executors=executors,
-        special={index[name] for name in mapped}.union(conditional, repeated, cached, timeouts),
+        special=special.union(index[name] for name in mapped),
+        special_items=special,
     )
 
 
