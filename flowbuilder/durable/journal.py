@@ -161,14 +161,16 @@ class StoreJournal:
     def end(self, attempt: Attempt, outcome: Callable[[], Iterable[Entry]], lane: int | None = None) -> bool:
         """Write how an attempt ended, then have it settled; return whether it was, in this thread."""
         caller = threading.get_ident()
-        is_here = False
+        is_here, is_over = False, False
 
         def then(error: Exception | None) -> None:
             nonlocal is_here
-            is_here = lane is not None and threading.get_ident() == caller
+            # This thread may also come to write it later, behind the end of another attempt.
+            is_here = lane is not None and not is_over and threading.get_ident() == caller
             self._settle(attempt, error, lane if is_here else None)
 
         self._write(outcome, then, here=lane is not None and caller != self._loop_thread)
+        is_over = True
         return is_here
 
     def begin(self, attempt: Attempt) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, Retry, RunResult, arun, hookimpl, run
+from flowbuilder.durable.journal import StoreJournal
 from flowbuilder.errors import StoreError
 from flowbuilder.runner import Backend
 from flowbuilder.store.contract import Draft, Then
@@ -351,3 +352,34 @@ def test_nothing_is_written_on_the_event_loop(backend: Backend, kept: Kept) -> N
         flow.step(go_on, name=f"s{number + 1}", needs={"a": f"s{number}"})
     run(flow.build(), store=store, backend=backend)
     assert store.seen == {"flowbuilder-store"}
+
+
+class Late(MemoryStore):
+    """Writes a step with the one behind it, as where very much waits to be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Then] = []
+
+    def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
+        found, self.waiting = self.waiting, [then] if then is not None else []
+        for one in found:
+            one(None)
+
+
+class Settled:
+    """Notes of each attempt in which lane its thread looks for more, as the engine is told."""
+
+    def __init__(self) -> None:
+        self.lanes: list[tuple[Any, int | None]] = []
+
+    def settle_recorded(self, attempt: Any, lane: int | None = None) -> None:
+        self.lanes.append((attempt, lane))
+
+
+def test_a_thread_looks_for_more_only_where_it_writes_what_it_has_just_ended(kept: Kept) -> None:
+    journal, engine = StoreJournal(kept(Late())), Settled()
+    journal.attach(cast("Any", engine), lambda reason: None, lambda run_id, text: None)
+    first, second = cast("Any", "first"), cast("Any", "second")
+    assert [journal.end(one, tuple, 3) for one in (first, second)] == [False, False]
+    assert engine.lanes == [(first, None)]
