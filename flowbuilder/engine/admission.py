@@ -14,25 +14,10 @@ from weakref import WeakValueDictionary
 
 from flowbuilder.engine.aging import Aged, Aging, Parked, Turns
 from flowbuilder.engine.lane_slots import LaneSlots
-from flowbuilder.engine.lending import Depths, Taker
+from flowbuilder.engine.lending import Depths, Loans
 from flowbuilder.engine.limits import NO_NEEDS, Clock, Closable, Entry, Limit, Line, Needs, Waiter
 from flowbuilder.engine.policies import Fifo, Policy
-
-
-class WaitingTimes:
-    """How long units waited to start: all of it, and the longest, in seconds."""
-
-    __slots__ = ("longest", "total")
-
-    def __init__(self) -> None:
-        self.total = 0.0
-        self.longest = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Add what one unit waited."""
-        self.total += seconds
-        if seconds > self.longest:
-            self.longest = seconds
+from flowbuilder.engine.waiting_times import WaitingTimes
 
 
 class Admission:
@@ -60,9 +45,9 @@ class Admission:
         self._asks = not isinstance(policy, Fifo)
         self._clock = clock
         self._order = 0
-        self._lanes: list[LaneSlots] = []
-        self._all_depths = Depths()
-        self._takers: list[Taker] = []
+        self.lanes: list[LaneSlots] = []
+        self.depths = Depths()
+        self.loans = Loans(self)
         # Held by the shares of runs that use them, so that what only one run needs goes with it.
         self._lines: WeakValueDictionary[tuple[int, int, Needs], Line] = WeakValueDictionary()
         self._aging: Aging = Turns() if getattr(policy, "starves", True) else Parked()
@@ -71,9 +56,9 @@ class Admission:
 
     def add_lane(self, limit: int, *, takes_slots: bool = True) -> int:
         """Add a lane of which ``limit`` units run at once, and return its number."""
-        number = len(self._lanes)
+        number = len(self.lanes)
         lane = LaneSlots(number, limit, takes=takes_slots)
-        self._lanes.append(lane)
+        self.lanes.append(lane)
         self._lines[number, 0, NO_NEEDS] = lane.plain
         return number
 
@@ -82,21 +67,21 @@ class Admission:
     @property
     def is_asked(self) -> bool:
         """Whether any unit waits that is not known to need more than there is."""
-        for lane in self._lanes:
+        for lane in self.lanes:
             if lane.plain or any(lane.heads):
                 return True
         return self._reserver is not None
 
     def startable(self, lane: int) -> bool:
         """Return whether ``take(lane)`` would give a unit."""
-        return self._startable(self._lanes[lane]) is not None
+        return self._startable(self.lanes[lane]) is not None
 
     def take(self, lane: int) -> tuple[Any, int] | None:
         """Give the best unit of a lane a slot and all it needs, and return it with its run's share.
 
         None where nothing may start.
         """
-        slots = self._lanes[lane]
+        slots = self.lanes[lane]
         line = self._startable(slots)
         if line is None:
             return None
@@ -125,7 +110,7 @@ class Admission:
         entry = line.take(reserver.entry) if reserver is not None and is_reserved else line.pop()
         self.hold(line)
         if not line.is_plain and (line.listed is entry or line.parked_at is not None):
-            self._lanes[line.lane].list_again(line)
+            self.lanes[line.lane].list_again(line)
         if is_reserved:
             self._end_reservation()
         for limit, _ in line.needs:
@@ -139,7 +124,7 @@ class Admission:
         limit = self.limit
         if limit is not None and lane.takes and self.held >= limit:
             return None
-        if not any(lane.heads) and self._reserver is None and not self._all_depths.lent:
+        if not any(lane.heads) and self._reserver is None and not self.depths.lent:
             line = lane.plain if lane.plain.head() is not None else None
         else:
             line = self._best_of(lane)
@@ -149,7 +134,7 @@ class Admission:
 
     def _best_of(self, lane: LaneSlots) -> Line | None:
         """Return the line with the best unit of a lane, of whatever depth, that may have one of its free slots."""
-        if len(lane.heads) == 1 and not self._all_depths.lent:
+        if len(lane.heads) == 1 and not self.depths.lent:
             return self._best(lane, 0)
         depths = range(len(lane.heads))
         lines = [line for one in depths if self._may_start(lane, one) and (line := self._best(lane, one)) is not None]
@@ -157,14 +142,14 @@ class Admission:
 
     def _may_start(self, lane: LaneSlots, depth: int) -> bool:
         """Return whether a start at a depth leaves the slots that waiting bodies have lent to what is deeper."""
-        lent = self._all_depths.lent
+        lent = self.depths.lent
         room = lane.limit - lane.held
         if room <= lent and room <= lane.depths.kept(depth):
             return not lane.held and self._is_stuck_below(depth)
         if self.limit is None or not lane.takes:
             return True
         room = self.limit - self.held
-        return room > lent or room > self._all_depths.kept(depth) or (not self.held and self._is_stuck_below(depth))
+        return room > lent or room > self.depths.kept(depth) or (not self.held and self._is_stuck_below(depth))
 
     def _is_stuck_below(self, depth: int) -> bool:
         """Return whether what is deeper waits for a resource: a body that holds it may have to wait for this start."""
@@ -177,12 +162,12 @@ class Admission:
     @property
     def _is_held_by_runs(self) -> bool:
         """Whether whole runs hold something: then their steps, which stand at no depth, may have to start first."""
-        return any(lane.held and not lane.takes for lane in self._lanes)
+        return any(lane.held and not lane.takes for lane in self.lanes)
 
     def _best(self, lane: LaneSlots, depth: int) -> Line | None:
         """Return the line with the best unit that fits; those that do not fit are parked on the way."""
         aged = self._reserver.line if self._reserver is not None else None
-        is_here = aged is not None and self._lanes[aged.lane] is lane and aged.depth == depth
+        is_here = aged is not None and self.lanes[aged.lane] is lane and aged.depth == depth
         if aged is not None and is_here and aged.blocker(is_reserver=True) is None:
             return aged
         heads = lane.heads[depth]
@@ -205,7 +190,7 @@ class Admission:
 
     def _better_elsewhere(self, lane: LaneSlots, line: Line) -> bool:
         """With a common limit the best unit goes first, whatever lane it is in."""
-        for other in self._lanes:
+        for other in self.lanes:
             if other is not lane and other.takes and other.held < other.limit:
                 best = self._best_of(other)
                 if best is not None and self._rank(best) < self._rank(line):
@@ -217,7 +202,7 @@ class Admission:
 
     def hold(self, line: Line) -> None:
         """Count a slot and what goes with it as held by a unit of a line, whether or not there is one."""
-        lane = self._lanes[line.lane]
+        lane = self.lanes[line.lane]
         self.held += lane.takes
         lane.held += 1
         self._change(line, 1)
@@ -225,9 +210,9 @@ class Admission:
     def _change(self, line: Line, sign: int) -> None:
         """Count what goes with a slot as held once more, or once less."""
         if line.depth:
-            lane = self._lanes[line.lane]
+            lane = self.lanes[line.lane]
             lane.depths.hold(line.depth, sign)
-            self._all_depths.hold(line.depth, sign * lane.takes)
+            self.depths.hold(line.depth, sign * lane.takes)
         for limit, amount in line.needs:
             limit.change(sign * amount)
 
@@ -244,7 +229,7 @@ class Admission:
 
     def _wake(self, limit: Limit) -> None:
         for line in limit.awaken():
-            self._lanes[line.lane].list(line)
+            self.lanes[line.lane].list(line)
 
     def _age(self) -> None:
         """Let what is aged go next, where it is its turn, and reserve what it needs."""
@@ -265,7 +250,7 @@ class Admission:
     def places(self) -> dict[tuple[Closable, int], int]:
         """Return for each waiting unit of a share how many of its lane would start before it, as it looks now."""
         found: dict[tuple[Closable, int], int] = {}
-        for lane in range(len(self._lanes)):
+        for lane in range(len(self.lanes)):
             waiting = sorted(entry for line in self._lines.values() if line.lane == lane for entry in line)
             found |= {(entry[2], entry[3]): place for place, entry in enumerate(waiting)}
         return found
@@ -285,69 +270,28 @@ class Admission:
         elif line.add(entry):
             # Where it was parked, what it waits for may be free by now, and lent to a worse one.
             line.parked_at = None
-            self._lanes[line.lane].list(line)
+            self.lanes[line.lane].list(line)
 
     def line(self, lane: int, needs: Needs, depth: int = 0) -> Line:
         """Return the line of a lane, of needs and of a depth: how many bodies its units run inside."""
         found = self._lines.get((lane, depth, needs))
         if found is None:
             found = self._lines[lane, depth, needs] = Line(lane, needs, depth)
-            while len(self._lanes[lane].heads) <= depth:
-                self._lanes[lane].heads.append([])
+            while len(self.lanes[lane].heads) <= depth:
+                self.lanes[lane].heads.append([])
         return found
 
     def release(self, line: Line) -> None:
         """Take back a slot and what was held with it by a unit of a line."""
-        lane = self._lanes[line.lane]
+        lane = self.lanes[line.lane]
         self.held -= lane.takes
         lane.held -= 1
         if not line.is_plain:
             self._change(line, -1)
             for limit, _ in line.needs:
                 self._wake(limit)
-        if self._takers:
-            self._give_back()
-
-    # Lending.
-
-    def lend(self, taker: Taker) -> None:
-        """Lend the slot of a body that waits to the units it waits for."""
-        self._lent(taker.line, 1)
-        self.release(taker.line)
-
-    def take_back(self, taker: Taker) -> None:
-        """Take a lent slot back as soon as there is one, which goes before every start."""
-        self._takers.append(taker)
-        self._give_back()
-
-    def take_back_at_once(self, taker: Taker) -> None:
-        """Take a lent slot back whether or not there is one; who has waited for it waits no longer."""
-        self.wait_no_more(taker)
-        self._lent(taker.line, -1)
-        self.hold(taker.line)
-
-    def wait_no_more(self, taker: Taker) -> bool:
-        """Leave a slot lent that is waited for, and return whether it was."""
-        if taker not in self._takers:
-            return False
-        self._takers.remove(taker)
-        return True
-
-    def _lent(self, line: Line, more: int) -> None:
-        self._lanes[line.lane].depths.lend(line.depth, more)
-        self._all_depths.lend(line.depth, more)
-
-    def _give_back(self) -> None:
-        for taker in self._takers[:]:
-            if self._has_back(taker.line):
-                self.take_back_at_once(taker)
-                taker.granted()
-
-    def _has_back(self, line: Line) -> bool:
-        lane = self._lanes[line.lane]
-        if lane.held >= lane.limit:
-            return False
-        return (self.limit is None or self.held < self.limit) and line.blocker(is_reserver=True) is None
+        if self.loans.wanted:
+            self.loans.give_back()
 
     def close(self, lines: list[Line]) -> None:
         """Drop what waits in ``lines`` and belongs to a share that is closed."""
@@ -356,9 +300,9 @@ class Admission:
         self._aging.closed()
         for line in lines:
             if line.listed is not None and line.head() is not line.listed:
-                self._lanes[line.lane].list(line)
+                self.lanes[line.lane].list(line)
             elif line.parked_at is not None:
                 line.parked_at = None
-                self._lanes[line.lane].list(line)
+                self.lanes[line.lane].list(line)
             for limit, _ in line.needs:
                 self._wake(limit)

@@ -9,8 +9,12 @@ for what is deeper than its lender.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flowbuilder.engine.limits import Line
+
+if TYPE_CHECKING:
+    from flowbuilder.engine.admission import Admission
 
 
 class Depths:
@@ -60,3 +64,52 @@ class Taker:
     def __init__(self, line: Line, granted: Callable[[], None]) -> None:
         self.line = line
         self.granted = granted
+
+
+class Loans:
+    """The slots that are lent, of one admission; ``wanted`` are those that their bodies want back."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.wanted: list[Taker] = []
+        self._admission = admission
+
+    def lend(self, taker: Taker) -> None:
+        """Lend the slot of a body that waits to the units it waits for."""
+        self._count(taker.line, 1)
+        self._admission.release(taker.line)
+
+    def take_back(self, taker: Taker) -> None:
+        """Take a lent slot back as soon as there is one, which goes before every start."""
+        self.wanted.append(taker)
+        self.give_back()
+
+    def take_back_at_once(self, taker: Taker) -> None:
+        """Take a lent slot back whether or not there is one; who has waited for it waits no longer."""
+        self.wait_no_more(taker)
+        self._count(taker.line, -1)
+        self._admission.hold(taker.line)
+
+    def wait_no_more(self, taker: Taker) -> bool:
+        """Leave a slot lent that is waited for, and return whether it was."""
+        if taker not in self.wanted:
+            return False
+        self.wanted.remove(taker)
+        return True
+
+    def give_back(self) -> None:
+        """Give back what is wanted and there is a free slot for."""
+        for taker in self.wanted[:]:
+            if self._has_room(taker.line):
+                self.take_back_at_once(taker)
+                taker.granted()
+
+    def _count(self, line: Line, more: int) -> None:
+        self._admission.lanes[line.lane].depths.lend(line.depth, more)
+        self._admission.depths.lend(line.depth, more)
+
+    def _has_room(self, line: Line) -> bool:
+        admission, lane = self._admission, self._admission.lanes[line.lane]
+        if lane.held >= lane.limit:
+            return False
+        has_slot = admission.limit is None or admission.held < admission.limit
+        return has_slot and line.blocker(is_reserver=True) is None

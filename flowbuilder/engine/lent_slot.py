@@ -30,7 +30,7 @@ class LentSlot:
         """Lend it; where it is lent already, leave it so."""
         if self._taker is None:
             self._taker = self._share.lend(self._lane, self._granted)
-        elif self._share.slots.wait_no_more(self._taker):
+        elif self._share.slots.loans.wait_no_more(self._taker):
             self.wake()
 
     def take_back(self, *, at_once: bool = False) -> None:
@@ -38,10 +38,10 @@ class LentSlot:
         if self._taker is None:
             return
         if at_once:
-            self._share.slots.take_back_at_once(self._taker)
+            self._share.slots.loans.take_back_at_once(self._taker)
             self._granted()
         else:
-            self._share.slots.take_back(self._taker)
+            self._share.slots.loans.take_back(self._taker)
 
     def wait(self, waiter: Waiter) -> None:
         """Wake somebody when it is back, or when that has to be looked at again."""

@@ -99,7 +99,7 @@ class Share:
     def lend(self, lane: int, granted: Callable[[], None]) -> Taker:
         """Lend a slot of a body that waits, without the resources it holds; return what takes it back."""
         taker = Taker(self.line(lane), granted)
-        self.slots.lend(taker)
+        self.slots.loans.lend(taker)
         return taker
 
     def close(self) -> None:

@@ -246,6 +246,6 @@ def test_slots_are_back_when_all_has_ended(in_loop: InLoop) -> None:
             driver = scheduler._driver
             assert driver is not None
             admission = driver._engine.admission
-            return admission.held, admission._all_depths.lent
+            return admission.held, admission.depths.lent
 
     assert in_loop(main) == (0, 0)

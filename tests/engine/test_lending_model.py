@@ -109,7 +109,7 @@ class Play:
         outer.open -= 1
         if not outer.open:
             assert outer.taker is not None
-            self.admission.take_back(outer.taker)
+            self.admission.loans.take_back(outer.taker)
 
     def begin(self, share: Share, outer: Body | None, whole: Whole | None = None) -> None:
         pool = whole.pool if whole is not None else outer.pool if outer is not None else self.pool

@@ -36,7 +36,7 @@ def held_in(engine: Engine) -> list[str]:
     """Return what is not as it was before the first run."""
     admission = engine.admission
     found = [f"{admission.held} slots"] if admission.held else []
-    found += [f"{one.held} in lane {lane}" for lane, one in enumerate(admission._lanes) if one.held]
+    found += [f"{one.held} in lane {lane}" for lane, one in enumerate(admission.lanes) if one.held]
     for limit in engine.resources.values():
         found += [f"{limit.held} {limit.name}"] if limit.held else []
         found += [f"{limit.reserved} {limit.name} reserved"] if limit.reserved else []

@@ -177,7 +177,7 @@ def test_slots_and_resources_are_back_when_all_has_ended(in_loop: InLoop) -> Non
             driver = scheduler._driver
             assert driver is not None
             admission = driver._engine.admission
-            return admission.held, admission._all_depths.lent, driver._engine.resources["gpu"].held
+            return admission.held, admission.depths.lent, driver._engine.resources["gpu"].held
 
     assert in_loop(main) == (0, 0, 0)
 
