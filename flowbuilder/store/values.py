@@ -19,6 +19,7 @@ READER = json.JSONDecoder()
 JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 BIG = 1 << 63  # a larger number takes its time, or too many digits
 CHECKED = 64 * 1024
+FAULTS = (Exception, SystemExit)  # what the user's own code may raise, which pickling calls
 
 
 def encode(value: Any) -> Encoded:
@@ -39,7 +40,7 @@ def encode(value: Any) -> Encoded:
         data = _pickled(value)
         if len(data) <= CHECKED:
             pickle.loads(data)
-    except Exception as error:  # pickling calls the user's own code, which may raise anything
+    except FAULTS as error:
         raise ValueError(_why(value, error)) from error
     return Encoded("pickle", data)
 
@@ -69,7 +70,7 @@ def decode(encoded: Encoded) -> Any:
         raise ValueError("it was not stored")
     try:
         return pickle.loads(encoded.data)
-    except Exception as error:  # it imports the user's modules and calls their code
+    except FAULTS as error:  # it imports the user's modules, too
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
@@ -97,13 +98,13 @@ def _are_plain(parts: list[Any], depth: int) -> bool:
     return set(map(type, parts)) <= PLAIN or all(_is_plain(part, depth - 1) for part in parts)
 
 
-def _why(value: Any, error: Exception) -> str:
+def _why(value: Any, error: BaseException) -> str:
     path, part, error = _culprit(value, error)
     reason = f"{type(error).__name__}: {shown_value(str(error), 100)}"
     return f"result{path} is {shown_value(part, 60)}, which cannot be stored ({reason})"
 
 
-def _culprit(value: Any, error: Exception) -> tuple[str, Any, Exception]:
+def _culprit(value: Any, error: BaseException) -> tuple[str, Any, BaseException]:
     """Return where in a value the part is that cannot be pickled, the part, and what it raised."""
     path = ""
     for _ in range(DEEPEST):
@@ -117,10 +118,10 @@ def _culprit(value: Any, error: Exception) -> tuple[str, Any, Exception]:
     return path, value, error
 
 
-def _refusal(part: Any) -> Exception | None:
+def _refusal(part: Any) -> BaseException | None:
     try:
         pickle.loads(_pickled(part))
-    except Exception as error:  # as above
+    except FAULTS as error:
         return error
     return None
 

@@ -112,14 +112,14 @@ class Writer:
                 entries = [entry for one in batch for entry in one.draft()]
                 if entries:
                     self._commit(entries, sync=any(one.sync for one in batch))
-            except Exception as error:  # whatever it was: after it nothing may be taken as written
+            except BaseException as error:  # whatever it was: after it nothing may be taken as written
                 self._error = error if isinstance(error, StoreError) else _unexpected(error)
         for one in batch:
             if one.then is not None:
                 one.then(self._error)
 
 
-def _unexpected(error: Exception) -> StoreError:
+def _unexpected(error: BaseException) -> StoreError:
     made = StoreError("the run store failed", got=f"{type(error).__name__}: {error}")
     made.__cause__ = error
     return made

@@ -103,6 +103,16 @@ def test_what_would_not_load_again_is_refused_when_it_is_stored() -> None:
         encode(Unloadable(1, 2))
 
 
+class Leaving:
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+def test_a_value_that_ends_the_program_when_it_is_stored_is_one_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"^result\[0\] is <.*Leaving .*, which cannot be stored \(SystemExit: '3'\)$"):
+        encode([Leaving()])
+
+
 def test_what_was_never_stored_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="it was not stored"):
         decode(NOT_STORED)

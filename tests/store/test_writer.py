@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import pytest
+
 from flowbuilder.errors import StoreError
 from flowbuilder.store.rows import Entry
 from flowbuilder.store.writer import Writer
@@ -57,18 +59,19 @@ def test_a_write_without_entries_is_told_in_its_turn_and_commits_nothing() -> No
     assert (told, commits.batches) == ([None], [])
 
 
-def test_whatever_fails_is_told_to_all_that_come_after() -> None:
+@pytest.mark.parametrize("kind", [LookupError, SystemExit])
+def test_whatever_fails_is_told_to_all_that_come_after(kind: type[BaseException]) -> None:
     told: list[Exception | None] = []
 
     def broken() -> Sequence[Entry]:
-        raise LookupError("no such thing")
+        raise kind("no such thing")
 
     writer = Writer(Commits())
     writer.write(broken, told.append, sync=True)
     writer.write(lambda: [began("r")], told.append, sync=True)
     writer.close()
     assert [type(error) for error in told] == [StoreError, StoreError]
-    assert str(told[0]) == "the run store failed\n  got: LookupError: no such thing"
+    assert str(told[0]) == f"the run store failed\n  got: {kind.__name__}: no such thing"
 
 
 class Threads:
