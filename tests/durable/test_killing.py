@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -97,6 +102,30 @@ def flow(last: int, ctx) -> int:
     begin(ctx)
     return last
 """
+# Forks a process for each command: one that has loaded everything already, so that its life is nearly all run.
+FORKS = """
+import os, sys
+from flowbuilder.cli import main
+
+def live(folder, words):
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    out = os.open("out.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os._exit(main(words))
+
+out = os.dup(1)
+os.dup2(2, 1)
+assert main(["run", "flow_warm.py"]) == 0
+for line in sys.stdin:
+    folder, *words = line[:-1].split("\\t")
+    child = os.fork()
+    if not child:
+        live(folder, words)
+    os.write(out, b"%d\\n" % child)
+    os.write(out, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
 EXPECTED = sum(x * x + 1 for x in range(20)) + sum(6 * n + 3 for n in range(8)) + 300 + 135
 LONGEST_LIFE = 0.1  # seconds after the first step of a process has begun
 
@@ -106,6 +135,18 @@ def lines(folder: Path, kind: str) -> list[list[str]]:
     return [line.split(" ", 2)[1:] for line in text.split("\n")[:-1] if line.startswith(f"{kind} ")]
 
 
+class Lives(Protocol):
+    """Runs commands that are killed."""
+
+    def __call__(self, folder: Path, seconds: float | None, *words: str) -> int:
+        """Run a command, and kill it so long after its run has begun; return its exit code."""
+
+
+def wait_for_a_start(folder: Path, before: int, is_over: Callable[[], object]) -> None:
+    while len(lines(folder, "start")) == before and not is_over():
+        time.sleep(0.001)
+
+
 def killed_after(folder: Path, seconds: float | None, *words: str) -> int:
     """Run a command, and kill it so long after its run has begun; return its exit code."""
     process = subprocess.Popen(
@@ -113,8 +154,7 @@ def killed_after(folder: Path, seconds: float | None, *words: str) -> int:
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     before = len(lines(folder, "start"))
-    while process.poll() is None and len(lines(folder, "start")) == before:
-        time.sleep(0.001)
+    wait_for_a_start(folder, before, lambda: process.poll() is not None)
     if seconds is not None:
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
@@ -124,6 +164,39 @@ def killed_after(folder: Path, seconds: float | None, *words: str) -> int:
     # The process may have been killed after the run had ended: then nothing is left to go on with.
     assert code in (0, 5, -signal.SIGKILL), error
     return code
+
+
+class Forks:
+    """Does the same with processes that are forked from one that has loaded everything."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "pyproject.toml").touch()
+        (folder / "flow_warm.py").write_text("from flowbuilder import step\n\n@step\ndef one() -> int:\n    return 1\n")
+        self._parent = subprocess.Popen(
+            [sys.executable, "-c", FORKS],
+            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+
+    def __call__(self, folder: Path, seconds: float | None, *words: str) -> int:
+        told, heard = self._parent.stdin, self._parent.stdout
+        assert told is not None
+        assert heard is not None
+        before = len(lines(folder, "start"))
+        told.write("\t".join([str(folder), *words, "-p", "flow_all"]) + "\n")
+        told.flush()
+        child = int(heard.readline())
+        # It is there until its parent has told how it ended.
+        wait_for_a_start(folder, before, lambda: select.select([heard], [], [], 0)[0])
+        if seconds is not None:
+            time.sleep(seconds)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        code = int(heard.readline())
+        assert code in (0, 5, -signal.SIGKILL), (folder / "out.txt").read_text()
+        return code
+
+    def close(self) -> None:
+        self._parent.communicate()
 
 
 def check_told(folder: Path) -> None:
@@ -142,13 +215,13 @@ def check_told(folder: Path) -> None:
     assert {name: value for name, value in lines(folder, "told") if "/" not in name}.items() <= kept.items()
 
 
-def survive(folder: Path, seed: int, most: int) -> int:
+def survive(folder: Path, seed: int, most: int, live: Lives = killed_after) -> int:
     """Kill a run at random moments, so often at ``most``, until it ends; return how often it was killed."""
     (folder / "pyproject.toml").touch()
     (folder / "flow_all.py").write_text(FLOW)
     chance, kills = random.Random(seed), 0
     words: tuple[str, ...] = ("run", "flow_all.py", "-n", "4")
-    while killed_after(folder, _life(chance, kills) if kills < most else None, *words) < 0:
+    while live(folder, _life(chance, kills) if kills < most else None, *words) < 0:
         kills += 1
         check_told(folder)
         words = ("resume",)
@@ -188,11 +261,24 @@ def test_kills_at_random_moments_lose_nothing_and_repeat_nothing_that_was_told(
         seed += 1
 
 
+@pytest.mark.timeout(300)
+def test_200_kills_lose_nothing_and_repeat_nothing_that_was_told(tmp_path: Path, unmeasured: None) -> None:
+    forks = Forks(tmp_path)
+    kills = seed = 0
+    while kills < 200:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        kills += survive(folder, seed, 12, forks)
+        assert final_value(folder) == EXPECTED
+        seed += 1
+    forks.close()
+
+
 @pytest.mark.deep
 @pytest.mark.timeout(3600)
 def test_many_kills_lose_nothing_and_repeat_nothing_that_was_told(tmp_path: Path, unmeasured: None) -> None:
     kills = seed = 0
-    while kills < 1_000:
+    while kills < 5_000:
         folder = tmp_path / str(seed)
         folder.mkdir()
         kills += survive(folder, seed, 12)
