@@ -115,12 +115,14 @@ class InnerSteps:
             names=given[:positional],
             provided=tuple(provided.values()),
             shape=shape_of((step,)),
-            is_declared=self._declared(fn) is definition,
+            is_declared=self._own(fn) is definition or (self._declared(fn) is definition and not definition.scope),
         )
 
+    def _own(self, fn: Any) -> Definition | None:
+        return next((one for one in self._home.workflow.own.values() if one.fn is not None and one.fn is fn), None)
+
     def _declared(self, fn: Any) -> Definition | None:
-        own = (one for one in self._home.workflow.own.values() if one.fn is not None and one.fn is fn)
-        return next(own, None) or self._scope.of(fn, self._home.body)
+        return self._own(fn) or self._scope.of(fn, self._home.body)
 
     def _definition(self, fn: Any) -> StepDefinition:
         found = self._declared(fn)

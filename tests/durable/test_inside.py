@@ -294,6 +294,30 @@ def test_functions_made_in_a_body_are_known_by_what_they_have_from_it(store: Mem
     assert again() == [100, 20, 4, 8]
 
 
+def test_a_step_made_in_a_body_is_known_by_what_it_has_from_it_as_any_function_is(
+    store: MemoryStore, backend: Backend
+) -> None:
+    factor = 2
+
+    async def crawl(ctx: Context) -> Any:
+        own = factor
+
+        @step
+        def times(n: int) -> int:
+            return fetch(n * own)
+
+        return await ctx.map(times, [1, 2]), fetch(100)
+
+    broken.add(100)
+    run(flow_of(crawl), store=store, backend=backend)
+    assert again() == [100, 2, 4]
+    resumed(store, flow_of(crawl), backend)
+    assert again() == [100]
+    factor = 3
+    resumed(store, flow_of(crawl), backend)
+    assert again() == [100, 3, 6]
+
+
 def test_a_function_that_shares_what_may_change_runs_again_and_says_so_once(
     store: MemoryStore, backend: Backend
 ) -> None:
