@@ -44,6 +44,8 @@ from flowbuilder.store.values import encode
 if TYPE_CHECKING:
     from flowbuilder.durable.body_calls import Mark
 
+PRINTS = 2_000  # steps whose prints are remembered
+
 
 class Entries:
     """Makes the entries of the runs of one engine, on any thread; ``tell`` is told which run has a value left out."""
@@ -259,6 +261,8 @@ class Entries:
     def _prints_of(self, step: PlannedStep) -> tuple[str, str]:
         found = self._prints.get(id(step))
         if found is None:
+            if len(self._prints) >= PRINTS:
+                self._prints.clear()  # whose plans may be long over
             found = self._prints[id(step)] = step, wiring_of(step), self.marks.of(step)
         return found[1:]
 

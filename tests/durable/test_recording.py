@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,22 @@ from typing import Any, cast
 
 import pytest
 
-from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, Retry, RunResult, arun, hookimpl, run
+from flowbuilder import (
+    Context,
+    FlowBuilder,
+    ParallelConfig,
+    Registry,
+    Retry,
+    RunResult,
+    WorkflowScheduler,
+    arun,
+    hookimpl,
+    run,
+)
+from flowbuilder.durable import entries
 from flowbuilder.durable.journal import StoreJournal
 from flowbuilder.errors import StoreError
+from flowbuilder.plan.plan import PlannedStep
 from flowbuilder.runner import Backend
 from flowbuilder.store.contract import Draft, Then
 from flowbuilder.store.memory import MemoryStore
@@ -383,3 +397,21 @@ def test_a_thread_looks_for_more_only_where_it_writes_what_it_has_just_ended(kep
     first, second = cast("Any", "first"), cast("Any", "second")
     assert [journal.end(one, tuple, 3) for one in (first, second)] == [False, False]
     assert engine.lanes == [(first, None)]
+
+
+def test_of_plans_that_are_over_little_is_kept(in_loop: InLoop, store: MemoryStore, monkeypatch: Any) -> None:
+    monkeypatch.setattr(entries, "PRINTS", 4)
+    flow = FlowBuilder("flow").step(lambda x: x, name="one").step(lambda x: x, name="two").build()
+
+    async def kept_after(runs: int) -> int:
+        async with WorkflowScheduler(store=store) as scheduler:
+            for number in range(runs):
+                await scheduler.submit(flow, params={"x": number}).wait()
+            return len(planned_steps())
+
+    assert in_loop(lambda: kept_after(10)) == in_loop(lambda: kept_after(2))
+
+
+def planned_steps() -> list[Any]:
+    gc.collect()
+    return [one for one in gc.get_objects() if type(one) is PlannedStep]
