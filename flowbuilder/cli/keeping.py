@@ -76,9 +76,16 @@ def kept(context: click.Context, *, is_read: bool = False) -> Iterator[Store]:
 
 
 def source_of(workflow: WorkflowDefinition, root: Path) -> str:
-    """Return what names a workflow on the command line, from the root."""
+    """Return what names a workflow on the command line, from the root.
+
+    One that has a step of its own name is named by its file, since ``::NAME`` may mean the step.
+    """
     file = Path(workflow.where.file)
-    return f"{file.relative_to(root) if file.is_relative_to(root) else file}::{workflow.name}"
+    path = str(file.relative_to(root) if file.is_relative_to(root) else file)
+    has_namesake = workflow.value_of is None and any(
+        getattr(one, "name", "") == workflow.name for one in workflow.steps
+    )
+    return path if has_namesake else f"{path}::{workflow.name}"
 
 
 def lasting_options(work: Session) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from flowbuilder.cli.collecting import Found
+from flowbuilder.cli.collecting import Found, FoundFile
 from flowbuilder.cli.expression import parse_expression
 from flowbuilder.declare.definitions import StepDefinition, WorkflowDefinition
 from flowbuilder.declared import workflow_of_step
@@ -68,14 +68,15 @@ def tags_of(workflow: WorkflowDefinition) -> frozenset[str]:
 def named_by(found: Found) -> Sequence[WorkflowDefinition]:
     """Return all workflows of a target, or the one that its ``::NAME`` says; a step stands for one too.
 
+    A step goes over the implicit workflow of its file, whose name is the file's: that one is run by the file alone.
+
     Raises:
         FlowBuilderError: when the name is unknown, or several files have it.
     """
     name = found.target.name
-    workflows = [one for file in found.files for one in file.workflows]
     if not name:
-        return workflows
-    same = [one for one in workflows if one.name == name]
+        return [one for file in found.files for one in file.workflows]
+    same = [_written(one, file) for file in found.files for one in file.workflows if one.name == name]
     if not same:
         same = [workflow_of_step(step) for file in found.files for step in file.steps if step.name == name]
     if not same:
@@ -86,6 +87,14 @@ def named_by(found: Found) -> Sequence[WorkflowDefinition]:
             f"{len(same)} files have a {shown_value(name)}", where=shown(found.target.path), hint=f"name one: {places}"
         )
     return same
+
+
+def _written(workflow: WorkflowDefinition, file: FoundFile) -> WorkflowDefinition:
+    """Return what a file calls by the name of a workflow: a step, where that one is implicit, else the workflow.
+
+    Written names are told apart in a file, so that a step of this name says that the workflow is implicit.
+    """
+    return next((workflow_of_step(step) for step in file.steps if step.name == workflow.name), workflow)
 
 
 def _unknown(found: Found) -> FlowBuilderError:

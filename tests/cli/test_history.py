@@ -94,6 +94,30 @@ def test_a_failure_prints_how_to_go_on_and_a_success_does_not(failed: FlowTester
     assert "go on:" not in failed.run("resume").stdout
 
 
+@pytest.mark.parametrize(("word", "ended"), [("flow_odd.py", ["calm", "odd"]), ("flow_odd.py::odd", ["odd"])])
+def test_a_file_and_its_step_of_the_same_name_go_on_each_as_it_was(
+    flowtester: FlowTester, word: str, ended: list[str]
+) -> None:
+    text = """
+        from pathlib import Path
+        from flowbuilder import step
+
+        def go():
+            if not Path(__file__).with_name("mended").exists(): raise ValueError
+
+        @step
+        def calm(): go()
+
+        @step
+        def odd(): go()
+    """
+    flowtester.write("flow_odd.py", text)
+    assert flowtester.run("run", word).exit_code == 1
+    (flowtester.path / "mended").touch()
+    outcome = flowtester.run("resume")
+    assert (outcome.exit_code, sorted(outcome.result.steps)) == (0, ended), outcome
+
+
 def test_a_dry_run_prints_and_runs_nothing(failed: FlowTester) -> None:
     outcome = failed.run("resume", "--dry-run")
     assert (outcome.exit_code, ran(failed)) == (0, [])

@@ -245,3 +245,21 @@ def test_a_back_end_that_is_not_installed_says_how_to_get_it(
     assert error_of(tester.run("run", "--backend", "trio")) == (
         "--backend trio needs the package trio, which is not installed\n  hint: pip install trio"
     )
+
+
+SAME_NAME = """
+    from flowbuilder import step
+
+    @step
+    def calm() -> str: return "calm"
+
+    @step
+    def crash() -> str: return "crash"
+"""
+
+
+def test_a_step_named_like_its_file_is_run_alone_and_the_file_runs_all(flowtester: FlowTester) -> None:
+    flowtester.write("flow_crash.py", SAME_NAME)
+    alone, whole = flowtester.run("run", "flow_crash.py::crash"), flowtester.run("run", "flow_crash.py")
+    assert (alone.exit_code, whole.exit_code) == (0, 0), (alone, whole)
+    assert ("calm" in alone.stdout, "calm" in whole.stdout) == (False, True), (alone, whole)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from flowbuilder.cli.catalog import COMMANDS
-from flowbuilder.cli.collecting import Collector, target_of
+from flowbuilder.cli.collecting import Collector, Found, target_of
 from flowbuilder.cli.commands.run import Wanted, refuse_absent, run_and_report
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import giving, keeping, limiting, plugin_option
@@ -21,7 +21,7 @@ from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.declared import registry
 from flowbuilder.durable.keeping import Keeping, params_of
 from flowbuilder.durable.resumption import ResumeWords
-from flowbuilder.errors import CollectError, RunRefusedError, shown, shown_value
+from flowbuilder.errors import CollectError, RunRefusedError, UnknownNameError, shown, shown_value
 from flowbuilder.store.rows import RunRow
 
 
@@ -118,7 +118,16 @@ def _workflows(rows: Sequence[RunRow], work: Session) -> list[WorkflowDefinition
         found.append(collector.collect(target))
     collector.register_confs()
     work.settings.plugins.hook.flowbuilder_collection_finish(registry=registry)
-    return [named_by(each)[0] for each in found]
+    return [_meant(each, row) for each, row in zip(found, rows, strict=True)]
+
+
+def _meant(found: Found, row: RunRow) -> WorkflowDefinition:
+    """Return the workflow of a run among those that its source names, which are all of a file where it is no more."""
+    named = named_by(found)
+    for one in named:
+        if found.target.name or one.name == row.workflow:
+            return one
+    raise UnknownNameError("workflow", row.workflow, [one.name for one in named], shown(row.source))
 
 
 def _print_how_they_go_on(wanted: Sequence[Wanted], work: Session) -> None:
