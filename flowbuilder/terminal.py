@@ -40,6 +40,8 @@ class Terminal:
         self.above: Callable[[str], None] | None = None
         self.holder: int | None = None
         self._holding = threading.Lock()
+        # Not while the terminal is being taken: else what was found free is written into what the holder shows.
+        self._writing = threading.RLock()
         self._waiting: deque[Callable[[], object]] = deque()
         self._console: Console | None = None
         self._look()
@@ -116,7 +118,8 @@ class Terminal:
         thread, and not what runs. Rows must not be painted at the time.
         """
         with self._holding:
-            self.holder = threading.get_ident()
+            with self._writing:  # what is being written is written before
+                self.holder = threading.get_ident()
             try:
                 yield
             finally:
@@ -141,21 +144,26 @@ class Terminal:
 
     def write(self, text: str) -> None:
         """Write text as it is; above the painted rows, where there are any."""
-        if self._let_wait(lambda: self.write(text)):
-            return
-        if self.above is not None:
-            self.above(text)
-        else:
-            self.put(text)
+        with self._writing:
+            if self._let_wait(lambda: self.write(text)):
+                return
+            if self.above is not None:
+                self.above(text)
+            else:
+                self.put(text)
 
     def pass_on(self, stream: TextIO, text: str) -> None:
         """Write a program's own text to one of its streams; above the painted rows, where it would disturb them."""
-        if self.holder is not None and _is_tty(stream) and self._let_wait(lambda: self.pass_on(stream, text)):
-            return
-        if self.above is not None and _is_tty(stream):
-            self.above(text)
-        else:
+        if not _is_tty(stream):
             stream.write(text)
+            return
+        with self._writing:
+            if self._let_wait(lambda: self.pass_on(stream, text)):
+                return
+            if self.above is not None:
+                self.above(text)
+            else:
+                stream.write(text)
 
     def put(self, text: str) -> None:
         """Write text as it is, at once."""

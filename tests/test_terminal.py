@@ -199,3 +199,26 @@ def test_what_others_print_waits_while_a_thread_holds_the_terminal() -> None:
     terminal.print("after")
 
     assert stream.getvalue() == "holder\nother\npassed on\nafter\n"
+
+
+def test_what_is_being_written_is_written_before_a_thread_holds_the_terminal() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Tty):
+        def write(self, text: str) -> int:
+            if text == "other\n":
+                begun.set()
+                assert go_on.wait(5)
+            return super().write(text)
+
+    stream = Slow()
+    terminal = Terminal(stream)
+    other = threading.Thread(target=lambda: terminal.print("other"))
+    other.start()
+    assert begun.wait(5)
+    threading.Timer(0.05, go_on.set).start()
+    with terminal.held():
+        terminal.print("holder")
+    other.join()
+
+    assert stream.getvalue() == "other\nholder\n"

@@ -173,7 +173,7 @@ class Conduct:
         if self._engine.journal is None:
             self._begin_steps()
         else:
-            self._engine.journal.when_written(lambda: self._engine.attend(self._begin_steps))
+            self._engine.to_begin.append(self._begin_steps)
 
     def _begin_steps(self) -> None:
         self.run = self._begun()

@@ -236,6 +236,8 @@ class Driver:
             while engine.attention:
                 engine.attention.popleft()()
             engine.wake_lanes()
+        if engine.to_begin:
+            self._begin_when_written()
 
     def _watch(self) -> None:
         """Have the watchdog watch as soon as code that could block the loop or the hook thread is about to be called.
@@ -257,6 +259,18 @@ class Driver:
             conduct.begin()
             self._group.start_soon(self._see_through, conduct, name="flowbuilder run")
         self._engine.wake_lanes()
+
+    def _begin_when_written(self) -> None:
+        """Begin the steps of runs that began together when all of that stands: then too the best of all goes first."""
+        engine, begins = self._engine, self._engine.to_begin
+        engine.to_begin = []
+
+        def begin() -> None:
+            for one in begins:
+                one()
+
+        assert engine.journal is not None
+        engine.journal.when_written(lambda: engine.attend(begin))
 
     async def _prepare(self, attempt: Attempt) -> None:
         """Set up what an attempt needs, then give it to its lane."""

@@ -51,7 +51,8 @@ class Limits(NamedTuple):
 class Engine:
     """What all runs of one scheduler share: lock, lanes, slots, resources, timers and the hook thread.
 
-    ``attention`` has what the loop is to call, ``to_prepare`` the attempts whose providers it has to
+    ``attention`` has what the loop is to call, ``to_begin`` what begins the steps of runs once it is written that
+    they began, ``to_prepare`` the attempts whose providers it has to
     set up first, ``to_release`` those whose own it has to tear down before they are settled.
 
     Args:
@@ -87,6 +88,7 @@ class Engine:
         self.wrappers: Sequence[Any] = host.hook.flowbuilder_step_call.get_hookimpls()[::-1]
         self.timers = Timers()
         self.attention: deque[Callable[[], None]] = deque()
+        self.to_begin: list[Callable[[], None]] = []
         self.to_prepare: deque[Attempt] = deque()
         self.to_release: deque[Attempt] = deque()
         self.prepared: dict[int, deque[Attempt]] = {}

@@ -29,7 +29,7 @@ from flowbuilder.plan.plan import PlannedStep
 from flowbuilder.runner import Backend
 from flowbuilder.store.contract import Draft, Then
 from flowbuilder.store.memory import MemoryStore
-from flowbuilder.store.rows import RunQuery, UnitRow
+from flowbuilder.store.rows import RunBegan, RunQuery, UnitRow
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.store.values import decode
 from flowbuilder.testing import Recorder
@@ -205,6 +205,43 @@ def test_a_slot_is_free_while_an_outcome_is_being_written(backend: Backend, kept
         FlowBuilder("flow").step(quick, each={"x": list(range(5))}).build(), store=store, config=config, backend=backend
     )
     assert result.steps["quick"].value == [0, 1, 2, 3, 4]
+
+
+def test_of_runs_submitted_together_the_best_begins_however_long_their_begin_is_written(
+    in_loop: InLoop, kept: Kept
+) -> None:
+    is_begun = threading.Event()
+
+    class Halting(MemoryStore):
+        def write(self, draft: Draft, then: Then | None = None, *, sync: bool = True, here: bool = False) -> None:
+            def halted() -> Any:
+                entries = list(draft())
+                if any(isinstance(one, RunBegan) and one.run.workflow == "urgent" for one in entries):
+                    is_begun.wait(0.2)
+                return entries
+
+            super().write(halted, then, sync=sync, here=here)
+            # Each is written by itself.
+            is_begun.wait(0.05)
+
+    order: list[str] = []
+
+    def noting(name: str) -> Any:
+        def body() -> None:
+            order.append(name)
+            is_begun.set()
+
+        return body
+
+    async def main() -> None:
+        async with WorkflowScheduler(1, store=kept(Halting())) as scheduler:
+            usual = scheduler.submit(FlowBuilder("usual").step(noting("usual"), name="one").build())
+            urgent = scheduler.submit(FlowBuilder("urgent").step(noting("urgent"), name="one").build(), priority=1)
+            await usual.wait()
+            await urgent.wait()
+
+    in_loop(main)
+    assert order == ["urgent", "usual"]
 
 
 class Broken(MemoryStore):
