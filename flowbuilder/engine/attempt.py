@@ -226,6 +226,7 @@ class Attempt:
         try:
             if self.is_plain:
                 self.value = await self.step.definition.fn(**body.arguments(self))  # type: ignore[misc]  # it has one
+                body.refuse_coroutine(self.value, body.ASYNC)
             elif self.phase == "expand":
                 self.value = self.source.items_of(self)
             elif self.phase == "rescue":
@@ -236,6 +237,7 @@ class Attempt:
                 raise body.lost(self)
             elif not self.is_conditional or body.begun(self, await body.awaited(body.wanted(self))):
                 self.value = await body.called_async(self)
+                body.refuse_coroutine(self.value, body.ASYNC)
                 if self.until is not None:
                     body.judge(self, self.until, await body.awaited(body.holds(self, self.until)))
             self.status = Status.SUCCESS

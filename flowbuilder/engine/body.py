@@ -17,6 +17,9 @@ from flowbuilder.plan.plan import Binding
 if TYPE_CHECKING:
     from flowbuilder.engine.attempt import Attempt, Invoke
 
+PLAIN = "this plain def returned a coroutine, which nobody awaits; make the step async def"
+ASYNC = "this async def returned a coroutine, which nobody awaits; write return await"
+
 # The function itself.
 
 
@@ -82,11 +85,11 @@ def _wrappers(attempt: Attempt, kwargs: Mapping[str, Any]) -> Wrappers:
     return Wrappers(attempt.source.wrappers, facts)
 
 
-def refuse_coroutine(value: Any) -> None:
-    """Raise a TypeError where a plain function returned a coroutine."""
+def refuse_coroutine(value: Any, what_to_do: str = PLAIN) -> None:
+    """Raise a TypeError where a function returned a coroutine that nobody awaits."""
     if type(value) is CoroutineType:
         value.close()
-        raise TypeError("this plain def returned a coroutine, which nobody awaits; make the step async def")
+        raise TypeError(what_to_do)
 
 
 # The functions beside it; each returns what is to be awaited where it is async.

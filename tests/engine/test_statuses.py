@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from flowbuilder import FlowBuilder, ParallelConfig, Registry, Status, run
+from flowbuilder import Context, FlowBuilder, ParallelConfig, Registry, Status, run
 from flowbuilder.errors import StepCancelledError, StepTimeoutError
 from flowbuilder.runner import Backend
 from flowbuilder.testing import Recorder
@@ -221,3 +221,20 @@ def test_a_plain_step_that_returns_a_coroutine_has_failed(backend: Backend, exec
     assert repr(result.error) == (
         "TypeError('this plain def returned a coroutine, which nobody awaits; make the step async def')"
     )
+
+
+def test_an_async_step_that_returns_what_it_should_have_awaited_has_failed(backend: Backend) -> None:
+    def one() -> int:
+        return 1
+
+    async def forgets(ctx: Context) -> Any:
+        return ctx.run(one)
+
+    async def forgets_at_times(ctx: Context) -> Any:
+        return ctx.map(one, [])
+
+    flow = FlowBuilder("odd").step(forgets).step(forgets_at_times, when=lambda: True)
+    steps = run(flow.build(), backend=backend).steps.values()
+    assert [repr(step.error) for step in steps] == [
+        "TypeError('this async def returned a coroutine, which nobody awaits; write return await')"
+    ] * 2
