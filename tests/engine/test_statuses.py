@@ -231,7 +231,7 @@ def test_an_async_step_that_returns_what_it_should_have_awaited_has_failed(backe
         return ctx.run(one)
 
     async def forgets_at_times(ctx: Context) -> Any:
-        return ctx.map(one, [])
+        return ctx.map(abs, [])
 
     flow = FlowBuilder("odd").step(forgets).step(forgets_at_times, when=lambda: True)
     steps = run(flow.build(), backend=backend).steps.values()
