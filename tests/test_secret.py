@@ -295,4 +295,4 @@ def test_plan_shows_the_mask_and_where_the_secret_is_from(
     monkeypatch.setenv("FLOWBUILDER_PARAM_KEY", HUSH)
     assert "  key = *** (environment)\n" in flowtester.run("plan").stdout
     monkeypatch.delenv("FLOWBUILDER_PARAM_KEY")
-    assert "  key = ? (missing, Secret[str]: give it with -P key=…)\n" in flowtester.run("plan").stdout
+    assert "  key = ? (missing, Secret[str]: give it with FLOWBUILDER_PARAM_KEY=…)\n" in flowtester.run("plan").stdout

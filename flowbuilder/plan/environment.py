@@ -32,3 +32,9 @@ def environment_params(environ: Mapping[str, str]) -> dict[str, Text]:
                 hint=f"keep one: {shown(PREFIX + name.upper())}",
             )
     return {name.replace("__", "."): value for name, value in found.items()} | found
+
+
+def variable_of(name: str) -> str:
+    """Return the variable that gives an input its value, empty where none can: names are read in small letters."""
+    variable = PREFIX + name.upper().replace(".", "__")
+    return variable if name in environment_params({variable: ""}) else ""

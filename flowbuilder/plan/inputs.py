@@ -13,6 +13,7 @@ from flowbuilder.plan.annotations import Annotations, list_of, type_name
 from flowbuilder.plan.fits import is_listed
 from flowbuilder.plan.given import Given, Inherited, Text, holds_secret, shown_given
 from flowbuilder.plan.home import Home, Member
+from flowbuilder.plan.missing import MissingInput, hint_for
 from flowbuilder.plan.pieces import PlannedInput
 from flowbuilder.plan.spelling import Spelling
 from flowbuilder.secret import MASK
@@ -100,28 +101,23 @@ class Inputs:
         Raises:
             InputError: naming the first one and who asks for it, and in its hint all of them.
         """
-        missing = [name for name, one in inputs.items() if one.origin == "missing"]
+        missing = [self._missing(one, names) for one in inputs.values() if one.origin == "missing"]
         if not missing:
             return
-        name = missing[0]
+        name = missing[0].name
         request = self._unmet(name)
-        label = request.member.label
-        known = [one for one in names(request.member) if one != request.member.definition.name]
         raise InputError(
-            f"{shown_value(label)} needs {shown_value(name)}, which is no step or provider in scope"
+            f"{shown_value(request.member.label)} needs {shown_value(name)}, which is no step or provider in scope"
             " and an input without a value",
             where=request.where,
             got=self._given_instead(name),
-            hint=did_you_mean(name, [*known, *_given_beside(request)]) or self._how_to_give(missing),
+            hint=hint_for(missing, is_nested=self._is_nested),
         )
 
-    def _how_to_give(self, missing: Iterable[str]) -> str:
-        names = [shown(one) for one in missing]
-        if self._is_nested:
-            return f"pass it: {', '.join(f'{name}=…' for name in names)}, or give it a default"
-        return (
-            f"give it a value: {' '.join(f'-P {name}=…' for name in names)}, params={{{names[0]!r}: …}}, or a default"
-        )
+    def _missing(self, one: PlannedInput, names: Callable[[Member], list[str]]) -> MissingInput:
+        request = self._unmet(one.name)
+        known = [other for other in names(request.member) if other != request.member.definition.name]
+        return MissingInput(one.name, one.annotation, known, _given_beside(request))
 
     def misspelt(
         self, inputs: Mapping[str, PlannedInput], spelling: Spelling, used: Callable[[Member], list[str]]

@@ -11,6 +11,7 @@ from flowbuilder.declare.until import Until
 from flowbuilder.errors import shown
 from flowbuilder.plan.annotations import type_name
 from flowbuilder.plan.given import shown_given
+from flowbuilder.plan.missing import way_to_give
 from flowbuilder.plan.pieces import Binding, Kind, PlannedInput, PlannedProvider, PlannedStep
 
 # What a function beside the body is given of the attempt itself.
@@ -183,7 +184,7 @@ def _source(binding: Binding) -> str:
 def _input(one: PlannedInput) -> str:
     if one.origin == "missing":
         wanted = f", {type_name(one.annotation)}" if one.annotation is not None else ""
-        return f"? (missing{wanted}: give it with -P {shown(one.name)}=…)"
+        return f"? (missing{wanted}: give it with {way_to_give(one.name, one.annotation)})"
     return f"{shown_given(one.name, one.value, one.annotation)} ({shown(one.origin)})"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowbuilder import FlowBuilder, Registry, Until
+from flowbuilder import Context, FlowBuilder, Registry, Secret, Until
 from flowbuilder.declare.definitions import WorkflowDefinition
 from flowbuilder.errors import InputError, PlanError
 from flowbuilder.plan.build import PlanOptions
@@ -116,7 +116,31 @@ def test_an_input_without_a_value_names_who_needs_it_and_what_to_type() -> None:
 
 def test_an_input_that_looks_like_a_step_hints_at_it() -> None:
     flow = FlowBuilder("flow").step(measure, name="paths").step(lambda pahts: 1, name="total").build()
-    assert refused(flow, {"path": Path()}).endswith("\n  hint: did you mean 'paths'?")
+    assert refused(flow, {"path": Path()}).endswith(
+        "\n  hint: give it a value: -P pahts=…, params={'pahts': …}, or a default; or did you mean 'paths'?"
+    )
+
+
+def test_all_missing_inputs_are_told_of_though_one_has_nearly_the_name_of_a_step() -> None:
+    flow = FlowBuilder("flow").step(lambda: 1, name="ledger").step(lambda leger, month: 1, name="total").build()
+    assert refused(flow).endswith(
+        "\n  hint: give it a value: -P leger=… -P month=…, params={'leger': …}, or a default;"
+        " or did you mean 'ledger' by 'leger'?"
+    )
+
+
+def test_a_context_under_another_name_is_meant_to_be_ctx() -> None:
+    def total(ctxt: Context) -> None: ...
+
+    assert refused(one(total)).endswith("\n  hint: did you mean 'ctx'?")
+
+
+def test_a_missing_secret_is_given_by_the_environment_and_not_on_the_command_line() -> None:
+    def send(to: str, key: Secret[str]) -> None: ...
+
+    assert refused(one(send)).endswith(
+        "\n  hint: give it a value: -P to=…, FLOWBUILDER_PARAM_KEY=… in the environment, params={'to': …}, or a default"
+    )
 
 
 @pytest.mark.parametrize(
