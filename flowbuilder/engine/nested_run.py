@@ -111,7 +111,8 @@ class NestedRun:
         state, own = self.body.run.state, conduct.run.state
         del state.nested[conduct]
         self.has_overdue = bool(own.overdue)
-        self.body.counts[conduct.result.status] += 1
+        with self._engine.lock:
+            self.body.counts[conduct.result.status] += 1
         said = (f"{self.info.workflow}: {one}" for one in remarks_of(own))
         state.notes += [one for one in said if one not in state.notes]
         if self.mark is not None and conduct.result.status is Status.SUCCESS:
