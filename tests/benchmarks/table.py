@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from tests.benchmarks.measured import Measured, Row
 from tests.benchmarks.workloads import OURS, Workload
 
-HEAD = "| work, and its unit | FlowBuilder | beside | ratio | aim | others |\n|---|--:|---|--:|--:|---|"
+HEAD = ("work, and its unit", "FlowBuilder", "beside", "ratio", "aim", "others")
+RULE = ("---", "--:", "---", "--:", "--:", "---")
 
 
 def text(measured: Measured) -> str:
@@ -38,16 +39,17 @@ def aim(workload: Workload) -> str:
 
 
 def markdown(measured: Measured, *, short: bool = False) -> str:
-    """Return a table with a row for each workload; the ``short`` one has the more telling ones only."""
+    """Return a table with a row for each workload; the ``short`` one has the telling ones and no others beside."""
     chosen = (one for one in measured.workloads() if one.is_headline or not short)
-    lines = [_line(workload, measured.rows(workload)) for workload in chosen]
-    return "\n".join([HEAD, *lines, "", conditions(measured)])
+    lines = [HEAD, RULE, *(_cells(workload, measured.rows(workload)) for workload in chosen)]
+    width = len(HEAD) - 1 if short else len(HEAD)
+    return "\n".join([*(f"| {' | '.join(cells[:width])} |" for cells in lines), "", conditions(measured)])
 
 
-def _line(workload: Workload, rows: Sequence[Row]) -> str:
+def _cells(workload: Workload, rows: Sequence[Row]) -> Sequence[str]:
     ours, beside = _named(rows, OURS), _named(rows, workload.reference)
     others = [row for row in rows if row not in (ours, beside)]
-    cells = [
+    return [
         f"{workload.title}, {workload.unit}",
         number(ours.figure),
         f"{beside.contender} {number(beside.figure)}",
@@ -55,7 +57,6 @@ def _line(workload: Workload, rows: Sequence[Row]) -> str:
         aim(workload),
         ", ".join(f"{label(workload, row)} {number(row.figure)}" for row in others),
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def conditions(measured: Measured) -> str:
