@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from flowbuilder import Terminal
 from flowbuilder.builtin.painter import Picture, Styled
 from flowbuilder.builtin.rows import Rows
-from flowbuilder.builtin.wording import in_seconds, in_whole_seconds
+from flowbuilder.builtin.wording import in_seconds, in_whole_seconds, within
 from flowbuilder.errors import shown
 from flowbuilder.terminal import columns, padded
 
@@ -74,7 +74,7 @@ class Lines:
         word, time = padded(word, WIDEST_WORD), f"{time:>9}"
         if terminal.is_terminal:
             most = terminal.width - len(front) - len(word) - len(time) - 3
-            name = _within(name, max(most - (SHORTEST_DETAIL + 2) * bool(detail), SHORTEST_NAME))
+            name = within(name, max(most - (SHORTEST_DETAIL + 2) * bool(detail), SHORTEST_NAME))
         if is_bare:
             return [(front, "dim"), (word, style), (name, "")]
         name = padded(name, self._name_width)
@@ -82,13 +82,3 @@ class Lines:
             free = terminal.width - len(front) - len(word) - columns(name) - len(time) - 5
             detail = shown(detail, max(free, SHORTEST_DETAIL))
         return [(front, "dim"), (word, style), (name, ""), (time, "dim"), (f" {detail}", "")][: 5 if detail else 4]
-
-
-def _within(name: str, width: int) -> str:
-    """Return a name without its middle, where it would be wider than ``width`` columns."""
-    if columns(name) <= width:
-        return name
-    first = last = width // 2 - 1
-    while columns(name[:first]) + columns(name[-last:]) > width - 1:
-        first, last = first - 1, last - 1
-    return f"{name[:first]}…{name[-last:]}"

@@ -1,10 +1,11 @@
-"""Wording: counts and times as people read them."""
+"""Wording: counts, times and names as people read them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from flowbuilder.errors import error_line, near
+from flowbuilder.terminal import columns
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -50,3 +51,13 @@ def _is_own(error: BaseException) -> bool:
 def reason_of(error: BaseException | None) -> str:
     """Return the first line of what an error says."""
     return "" if error is None else near_message_of(error).partition("\n")[0]
+
+
+def within(name: str, width: int) -> str:
+    """Return a name without its middle, where it would be wider than ``width`` columns."""
+    if columns(name) <= width:
+        return name
+    first = last = width // 2 - 1
+    while columns(name[:first]) + columns(name[-last:]) > width - 1:
+        first, last = first - 1, last - 1
+    return f"{name[:first]}…{name[-last:]}"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from flowbuilder.errors import shown
+
+if TYPE_CHECKING:
+    from flowbuilder.terminal import Terminal
 
 LONGEST_LINE = 1000
 MOST_LINES = 60
@@ -20,6 +24,28 @@ def put(text: str) -> None:
     if sys.stdout is not None:
         sys.stdout.write(text.rstrip("\n") + "\n")
         sys.stdout.flush()
+
+
+def folded(line: str, terminal: Terminal, indent: int = 4) -> str:
+    """Return a line that is wider than a terminal as several, broken between words; elsewhere as it is.
+
+    Those after the first are indented by so many columns; by fewer where a word would not fit there.
+    """
+    from flowbuilder.terminal import columns
+
+    if not terminal.is_terminal:
+        return line
+    first, *words = line.split(" ")
+    indent = min(indent, max(terminal.width - max(map(columns, words), default=0), 0))
+    found = [first]
+    for word in words:
+        longer = f"{found[-1]} {word}"
+        # A line of spaces alone is no line yet, and where one is broken its spaces are not needed.
+        if columns(longer) <= terminal.width or not found[-1].strip():
+            found[-1] = longer
+        elif word:
+            found.append(" " * indent + word)
+    return "\n".join(one.rstrip() for one in found)
 
 
 def reader_is_gone() -> bool:

@@ -14,6 +14,7 @@ from flowbuilder.cli.collecting import Collector, Found, target_of
 from flowbuilder.cli.commands.run import Wanted, refuse_absent, run_and_report
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import giving, keeping, limiting, plugin_option
+from flowbuilder.cli.output import folded
 from flowbuilder.cli.selection import named_by
 from flowbuilder.cli.session import Session, session
 from flowbuilder.cli.values import Values
@@ -138,4 +139,4 @@ def _print_how_they_go_on(wanted: Sequence[Wanted], work: Session) -> None:
         if origin.row is not None and origin.resumption is not None:
             terminal.print(f"{shown(plan.name)}, run {origin.row.run_id}, {origin.row.status}", style="bold")
             for line in origin.resumption.lines():
-                terminal.print(f"  {line}")
+                terminal.print(folded(f"  {line}", terminal))

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
+from flowbuilder.builtin.wording import within
 from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.history import counts_of, duration_of, run_as_data
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import Count, plugin_option, store_option
-from flowbuilder.cli.output import put
+from flowbuilder.cli.output import folded, put
 from flowbuilder.errors import NothingToDoError, shown
 from flowbuilder.store.rows import INTERRUPTED, RUNNING, RunQuery, RunRow
+from flowbuilder.terminal import Terminal, columns, padded
 
 STATUSES = (RUNNING, INTERRUPTED, "success", "failed", "timed_out", "cancelled", "skipped")
 USUALLY = 30
+NAME = 2
+WIDEST, SHORTEST = 40, 12
+BETWEEN = 2
+BELOW = 14  # under the time of its start
 
 
 @click.command(
@@ -63,20 +70,26 @@ def command(
         put("\n".join(_lines(rows)))
 
 
-def _lines(rows: list[RunRow] | Any) -> list[str]:
+def _lines(rows: Sequence[RunRow]) -> list[str]:
+    terminal = Terminal()
     cells = [
-        (
-            row.run_id,
-            _when(row.started_at),
-            shown(row.workflow, 40),
-            row.status,
-            duration_of(row.duration),
-            counts_of(row),
-        )
+        (row.run_id, _when(row.started_at), shown(row.workflow, WIDEST), row.status, duration_of(row.duration))
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    widths = [max(columns(line[column]) for line in cells) for column in range(len(cells[0]))]
+    if terminal.is_terminal:
+        others = sum(widths) - widths[NAME] + BETWEEN * len(widths)
+        widths[NAME] = min(widths[NAME], max(terminal.width - others, SHORTEST))
+    return [_line(line, widths, counts_of(row), terminal) for line, row in zip(cells, rows, strict=True)]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], counts: str, terminal: Terminal) -> str:
+    """Return the line of a run, with the counts on the next one where they do not fit."""
+    fitting = [within(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    front = "".join(padded(cell, width + BETWEEN) for cell, width in zip(fitting, widths, strict=True))
+    if terminal.is_terminal and columns(front + counts) > terminal.width:
+        return f"{front.rstrip()}\n{folded(' ' * BELOW + counts, terminal, BELOW)}"
+    return (front + counts).rstrip()
 
 
 def _when(seconds: float) -> str:

@@ -10,18 +10,19 @@ from typing import Any
 
 import click
 
+from flowbuilder.builtin.wording import within
 from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.history import attempts_as_data, counts_of, duration_of, in_words, run_as_data, unit_as_data
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import plugin_option, store_option
-from flowbuilder.cli.output import put
+from flowbuilder.cli.output import folded, put
 from flowbuilder.errors import NothingToDoError, UnknownNameError, shown
 from flowbuilder.store.contract import Store
 from flowbuilder.store.rows import UNDONE, AttemptRow, RunQuery, RunRow, Unit, UnitRow
-from flowbuilder.terminal import Terminal
+from flowbuilder.terminal import Terminal, columns, padded
 
-WIDEST = 40
-NARROWEST_LINE = 10
+WIDEST, SHORTEST = 40, 20
+NARROWEST_LINE, FOR_REASON = 10, 24
 # Columns in front of the line of time, but for the name, and one that stays free at the end.
 BESIDE = 29
 IN_FULL = 10
@@ -55,8 +56,10 @@ def command(context: click.Context, /, *, run: str | None, items: bool, as_json:
         document["attempts"] = attempts_as_data(units, attempts)
         put(json.dumps(document, indent=2))
     else:
-        steps = _steps(units, attempts, with_items=items)
-        put("\n".join([*_head(row, units), *steps, *_failures(units), *_of_no_step(row)]))
+        terminal = Terminal()
+        head = (folded(line, terminal) for line in _head(row, units))
+        steps = _steps(units, attempts, terminal, with_items=items)
+        put("\n".join([*head, *steps, *_failures(units), *_of_no_step(row)]))
 
 
 def _row(store: Store, run: str | None) -> RunRow:
@@ -84,22 +87,33 @@ def _head(row: RunRow, units: Sequence[UnitRow]) -> Iterator[str]:
         yield f"  {shown(name)} = {shown(text, 300)}"
 
 
-def _steps(units: Sequence[UnitRow], attempts: Sequence[AttemptRow], *, with_items: bool) -> Iterator[str]:
+def _steps(
+    units: Sequence[UnitRow], attempts: Sequence[AttemptRow], terminal: Terminal, *, with_items: bool
+) -> Iterator[str]:
     ended = sorted((one for one in units if with_items or one.unit.item < 0), key=_start)
     known = {one.unit for one in units}
     open_ = {one.unit: one for one in attempts if one.unit not in known and (with_items or one.unit.item < 0)}
     if not ended and not open_:
         return
     yield ""
-    width = min(max(len(shown(str(unit))) for unit in [*(one.unit for one in ended), *open_]), WIDEST)
-    suffix = max((len(_remarks(one)) for one in ended), default=0)
-    line = _Line(units, Terminal().width - width - BESIDE - suffix)
+    suffix = max((columns(_remarks(one)) for one in ended), default=0)
+    most = min(max(terminal.width // 3, SHORTEST), WIDEST) if terminal.is_terminal else WIDEST
+    width = min(max(columns(shown(str(unit))) for unit in [*(one.unit for one in ended), *open_]), most)
+    line = _Line(units, terminal.width - width - BESIDE - suffix)
     for one in ended:
-        name, took = shown(str(one.unit)), duration_of(one.duration)
-        yield f"  {name:<{width}}  {one.status:<9} {took:>12}  {_about(one, line)}".rstrip()
+        what = f"{one.status:<9} {duration_of(one.duration):>12}  {_about(one, line)}"
+        yield _beside_name(one.unit, what, width, terminal)
     for unit, made in open_.items():
-        what = f"attempt {made.number} {made.status or 'had not ended'}"
-        yield f"  {shown(str(unit)):<{width}}  {'-':<9} {'':>12}  {what}"
+        what = f"{'-':<9} {'':>12}  attempt {made.number} {made.status or 'had not ended'}"
+        yield _beside_name(unit, what, width, terminal)
+
+
+def _beside_name(unit: Unit, what: str, width: int, terminal: Terminal) -> str:
+    """Return the line of a step, on a terminal within its width: of a long name without the middle."""
+    name = shown(str(unit))
+    name = within(name, width) if terminal.is_terminal else name
+    line = f"  {padded(name, width)}  {what}".rstrip()
+    return folded(line, terminal, max(min(width + BESIDE - 1, terminal.width - FOR_REASON), 4))
 
 
 def _start(row: UnitRow) -> float:
@@ -115,7 +129,7 @@ def _remarks(row: UnitRow) -> str:
 
 
 def _about(row: UnitRow, line: _Line) -> str:
-    about = shown(row.reason, 60) if row.status in ("skipped", UNDONE) else line.of(row)
+    about = shown(row.reason, 100) if row.status in ("skipped", UNDONE) else line.of(row)
     return f"{about}{_remarks(row)}"
 
 
