@@ -51,9 +51,6 @@ class Call:
         return (*(Section(title, tail.text) for title, tail in list(self._written.items())), *self._sections)
 
 
-Around = Callable[[Call], Any]
-
-
 class Wrappers:
     """The generators that stand around one call: entered in order, left in reverse."""
 
