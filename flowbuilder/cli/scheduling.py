@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from flowbuilder.cli.output import say
 from flowbuilder.cli.session import Session
 from flowbuilder.declare.config import ParallelConfig
+from flowbuilder.declared import registry
 from flowbuilder.errors import SettingsError, UnknownNameError, did_you_mean, listed, shown, shown_value
 from flowbuilder.host import policies_of
 from flowbuilder.plan.needs import check_resources
@@ -22,6 +24,7 @@ def make_scheduler(plans: Sequence[Plan], work: Session, store: Store | None = N
         FlowBuilderError: for a policy that nobody offers, or a plan that could never get what it needs.
     """
     policy, resources = _policy(work), resources_of(plans, work)
+    warn_of_unneeded(plans, work)
     for plan in plans:
         check_resources(plan, resources)
     return WorkflowScheduler(
@@ -111,3 +114,15 @@ def resources_of(plans: Sequence[Plan], work: Session) -> dict[str, int]:
                 )
     standing = work.settings.options["resources"]
     return {**standing, **{name: amount for name, (amount, _) in own.items()}, **work.resources}
+
+
+def warn_of_unneeded(plans: Sequence[Plan], work: Session) -> None:
+    """Warn of each ``--resource`` that nothing in sight needs; a body may yet make a step that does."""
+    if not work.resources:
+        return
+    needed = {name for plan in plans for name in plan.resources}
+    written = needed.union(*(getattr(one, "resources", ()) for one in registry))
+    for name in sorted(work.resources.keys() - written):
+        hint = did_you_mean(name, sorted(written))
+        what = f"--resource {shown(name)}: no workflow and no step that was found needs it"
+        say(f"warning: {what}" + f"\n  hint: {hint}" * bool(hint))

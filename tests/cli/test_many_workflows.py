@@ -411,3 +411,34 @@ def test_an_internal_error_is_shown_and_ends_all(tester: FlowTester) -> None:
     outcome = tester.run("run", "--executor", "broken")
     assert outcome.exit_code == 3
     assert "RuntimeError: no lane" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize(
+    ("given", "warning"),
+    [
+        (
+            "dsk=1",
+            "warning: --resource dsk: no workflow and no step that was found needs it\n  hint: did you mean 'disk'?\n",
+        ),
+        ("x=1", "warning: --resource x: no workflow and no step that was found needs it\n"),
+        ("gpu=1", ""),
+    ],
+)
+def test_a_resource_that_nothing_needs_is_warned_of(
+    flowtester: FlowTester, command: str, given: str, warning: str
+) -> None:
+    flowtester.write(
+        "flow_a.py",
+        """
+        from flowbuilder import ParallelConfig, step, workflow
+
+        @step(resources={"gpu": 1})
+        def inner(): ...
+
+        @workflow(resources={"disk": 1}, config=ParallelConfig(resources={"disk": 1}))
+        def save(): ...
+        """,
+    )
+    outcome = flowtester.run(command, "--resource", given)
+    assert (outcome.exit_code, outcome.stderr) == (0, warning)

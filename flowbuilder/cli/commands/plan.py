@@ -12,7 +12,7 @@ from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.keeping import is_nothing_kept, kept
 from flowbuilder.cli.options import collecting, resource_option, slots_option, store_option
 from flowbuilder.cli.output import put, say
-from flowbuilder.cli.scheduling import config_of, most_at_once, resources_of
+from flowbuilder.cli.scheduling import config_of, most_at_once, resources_of, warn_of_unneeded
 from flowbuilder.cli.session import Session, session
 from flowbuilder.errors import StoreError, shown
 from flowbuilder.plan.plan import Plan
@@ -32,6 +32,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     """
     with session(context) as work:
         plans = work.plan(work.select(), lenient=True)
+        warn_of_unneeded(plans, work)
         known = dict(_cached(plans, context))
         expected = dict(_expected(plans, work, context))
         explained = (plan.explain() + known.get(plan.name, "") + expected.get(plan.name, "") for plan in plans)
