@@ -293,6 +293,20 @@ class Admission:
         if self.loans.wanted:
             self.loans.give_back()
 
+    # Asked where slots are lent.
+
+    def has_room(self, line: Line) -> bool:
+        """Return whether there is a free slot, and all it needs, for a unit of a line."""
+        lane = self.lanes[line.lane]
+        if lane.held >= lane.limit:
+            return False
+        return (self.limit is None or self.held < self.limit) and line.blocker(is_reserver=True) is None
+
+    def count_lent(self, line: Line, more: int) -> None:
+        """Count so many more slots as lent by bodies of a line, or less."""
+        self.lanes[line.lane].depths.lend(line.depth, more)
+        self.depths.lend(line.depth, more)
+
     def close(self, lines: list[Line]) -> None:
         """Drop what waits in ``lines`` and belongs to a share that is closed."""
         if self._reserver is not None and self._reserver.entry[2].is_closed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from functools import partial
 from types import CoroutineType
@@ -18,36 +17,26 @@ from flowbuilder.engine.context import Context, Inside, current
 from flowbuilder.engine.memory import Memory
 from flowbuilder.engine.reports import Reports
 from flowbuilder.engine.rest import Rest
-from flowbuilder.engine.views import RunInfo, StepInfo
+from flowbuilder.engine.views import StepInfo
 from flowbuilder.errors import (
     StepCancelledError,
     StepTimeoutError,
     UntilLimitError,
     WorkerDiedError,
 )
-from flowbuilder.plan.plan import Binding, PlannedStep
+from flowbuilder.plan.plan import PlannedStep
 from flowbuilder.results import InnerCounts, Section, Status, StepResult
 
-Invoke = Callable[["Attempt", Callable[..., Any], Mapping[str, Any]], Any]
 
-
-class Arguments(Protocol):
+class Arguments(body.Source, Protocol):
     """Where an attempt's arguments come from: the run."""
 
-    info: RunInfo
     variables: Variables
-    wrappers: Sequence[Any]
     providers: Any
     memory: Memory
 
     def info_of(self, unit: int) -> StepInfo:
         """Return what hooks see of a unit."""
-
-    def arguments(self, bindings: Sequence[Binding], attempt: Attempt) -> dict[str, Any]:
-        """Return the arguments for some bindings of a unit; a parameter whose default stands is left out."""
-
-    def values_of(self, bindings: Sequence[Binding]) -> dict[str, Any]:
-        """Return the same for bindings that all are values of steps, without defaults."""
 
     def result_of(self, unit: int) -> StepResult[Any]:
         """Return the result of a unit that has ended."""
@@ -58,17 +47,11 @@ class Arguments(Protocol):
     def items_of(self, attempt: Attempt) -> Any:
         """Return what a mapped step is mapped over."""
 
-    def begin(self, attempt: Attempt) -> None:
-        """Tell that the condition of a step holds, and its body is about to be called."""
-
     def tell_progress(self, attempt: Attempt, done: float, total: float | None) -> None:
         """Tell how far an attempt's body is."""
 
     def inside(self, attempt: Attempt) -> Inside:
         """Return what an attempt's body may run things with."""
-
-    def is_over(self, attempt: Attempt) -> bool:
-        """Return whether nobody waits for an attempt any more."""
 
 
 MISSING: Any = object()
@@ -178,13 +161,13 @@ class Attempt:
 
     # Executing.
 
-    def execute(self, invoke: Invoke | None = None) -> None:
+    def execute(self, invoke: body.Invoke | None = None) -> None:
         """Execute a plain body in this thread, in a copy of the run's context variables."""
         self.source.variables.copy().run(self._execute, invoke)
         if self.inner is not None:
             self.inner.end_sync()
 
-    def _execute(self, invoke: Invoke | None) -> None:
+    def _execute(self, invoke: body.Invoke | None) -> None:
         current.set(self)
         try:
             if self.is_plain:

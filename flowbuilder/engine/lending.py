@@ -9,12 +9,9 @@ for what is deeper than its lender.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from flowbuilder.engine.limits import Line
-
-if TYPE_CHECKING:
-    from flowbuilder.engine.admission import Admission
 
 
 class Depths:
@@ -66,17 +63,33 @@ class Taker:
         self.granted = granted
 
 
-class Loans:
-    """The slots that are lent, of one admission; ``wanted`` are those that their bodies want back."""
+class Lender(Protocol):
+    """Whose slots are lent: the admission."""
 
-    def __init__(self, admission: Admission) -> None:
+    def hold(self, line: Line) -> None:
+        """Count a slot and what goes with it as held by a unit of a line, whether or not there is one."""
+
+    def release(self, line: Line) -> None:
+        """Take back a slot and what was held with it by a unit of a line."""
+
+    def has_room(self, line: Line) -> bool:
+        """Return whether there is a free slot, and all it needs, for a unit of a line."""
+
+    def count_lent(self, line: Line, more: int) -> None:
+        """Count so many more slots as lent by bodies of a line, or less."""
+
+
+class Loans:
+    """The slots that bodies lend; ``wanted`` are those that they want back."""
+
+    def __init__(self, lender: Lender) -> None:
         self.wanted: list[Taker] = []
-        self._admission = admission
+        self._lender = lender
 
     def lend(self, taker: Taker) -> None:
         """Lend the slot of a body that waits to the units it waits for."""
-        self._count(taker.line, 1)
-        self._admission.release(taker.line)
+        self._lender.count_lent(taker.line, 1)
+        self._lender.release(taker.line)
 
     def take_back(self, taker: Taker) -> None:
         """Take a lent slot back as soon as there is one, which goes before every start."""
@@ -86,8 +99,8 @@ class Loans:
     def take_back_at_once(self, taker: Taker) -> None:
         """Take a lent slot back whether or not there is one; who has waited for it waits no longer."""
         self.wait_no_more(taker)
-        self._count(taker.line, -1)
-        self._admission.hold(taker.line)
+        self._lender.count_lent(taker.line, -1)
+        self._lender.hold(taker.line)
 
     def wait_no_more(self, taker: Taker) -> bool:
         """Leave a slot lent that is waited for, and return whether it was."""
@@ -99,17 +112,6 @@ class Loans:
     def give_back(self) -> None:
         """Give back what is wanted and there is a free slot for."""
         for taker in self.wanted[:]:
-            if self._has_room(taker.line):
+            if self._lender.has_room(taker.line):
                 self.take_back_at_once(taker)
                 taker.granted()
-
-    def _count(self, line: Line, more: int) -> None:
-        self._admission.lanes[line.lane].depths.lend(line.depth, more)
-        self._admission.depths.lend(line.depth, more)
-
-    def _has_room(self, line: Line) -> bool:
-        admission, lane = self._admission, self._admission.lanes[line.lane]
-        if lane.held >= lane.limit:
-            return False
-        has_slot = admission.limit is None or admission.held < admission.limit
-        return has_slot and line.blocker(is_reserver=True) is None

@@ -9,7 +9,8 @@ from functools import cache
 
 from anyio.abc import TaskGroup
 
-from flowbuilder.engine.attempt import Attempt, Invoke
+from flowbuilder.engine.attempt import Attempt
+from flowbuilder.engine.body import Invoke
 from flowbuilder.engine.lanes.base import Source
 
 
