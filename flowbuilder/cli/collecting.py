@@ -55,8 +55,8 @@ class Found:
     files: tuple[FoundFile, ...]
 
 
-def target_of(word: str) -> Target:
-    """Return the target that a word of the command line names.
+def target_of(word: str, before: str = "") -> Target:
+    """Return the target that a word of the command line names; ``before`` is the word before it.
 
     Raises:
         CollectError: when its path does not exist, saying what may have been meant.
@@ -65,7 +65,7 @@ def target_of(word: str) -> Target:
     if not text or (separator and not name):
         raise CollectError(f"{shown_value(word)} names nothing", hint="write PATH or PATH::NAME")
     if not _exists(Path(text)):
-        raise CollectError(f"there is no file or folder {shown_value(text)}", hint=_what_was_meant(Path(text)))
+        raise CollectError(f"there is no file or folder {shown_value(text)}", hint=_what_was_meant(Path(text), before))
     return Target(Path(text), composed(name))
 
 
@@ -76,7 +76,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _what_was_meant(path: Path) -> str:
+def _what_was_meant(path: Path, before: str) -> str:
     if "=" in str(path):
         return f"the value of an input is given with -P {shown(path)}"
     if ":" in str(path):
@@ -85,7 +85,14 @@ def _what_was_meant(path: Path) -> str:
         names = [one.name for one in path.parent.iterdir()]
     except (OSError, ValueError):
         names = []
-    return did_you_mean(path.name, names) or "paths are taken from the current folder"
+    return did_you_mean(path.name, names) or _named_of(before, path) or "paths are taken from the current folder"
+
+
+def _named_of(before: str, path: Path) -> str:
+    """Return the hint for a name that was written as a second path, after that of its file."""
+    file = before.partition("::")[0]
+    is_name = str(path) == path.name and not path.suffix
+    return f"did you mean {shown_value(f'{file}::{path}')}?" if file and is_name else ""
 
 
 class Collector:

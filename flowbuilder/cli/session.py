@@ -71,7 +71,7 @@ class Session:
     def _targets(self) -> Sequence[Target]:
         words: Sequence[str] = self.settings.options["paths"]
         if "paths" in self.typed or not words:
-            return [target_of(word) for word in words or ["."]]
+            return [target_of(word, before) for before, word in zip(["", *words], words or ["."], strict=False)]
         try:
             return [target_of(str(self.settings.root / word)) for word in words]
         except CollectError as error:

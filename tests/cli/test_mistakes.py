@@ -101,6 +101,14 @@ HELP = "\n  hint: flowbuilder run --help"
             ["run", "count=3"],
             "there is no file or folder 'count=3'\n  hint: the value of an input is given with -P count=3",
         ),
+        (
+            ["run", "flow_report.py", "totals"],
+            "there is no file or folder 'totals'\n  hint: did you mean 'flow_report.py::totals'?",
+        ),
+        (
+            ["run", "flow_report.py::rows", "totals.py"],
+            "there is no file or folder 'totals.py'\n  hint: paths are taken from the current folder",
+        ),
         (["run", "::report"], "'::report' names nothing\n  hint: write PATH or PATH::NAME"),
         (["run", "flow_report.py::"], "'flow_report.py::' names nothing\n  hint: write PATH or PATH::NAME"),
         (["run", ""], "'' names nothing\n  hint: write PATH or PATH::NAME"),
