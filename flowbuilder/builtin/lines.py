@@ -14,6 +14,7 @@ from flowbuilder.terminal import columns, padded
 NARROW = 60
 SHORTEST_NAME, WIDEST_NAME = 20, 40
 SHORTEST_DETAIL = 20
+TIME = 9
 LONGEST_DETAIL = 200
 STYLES = {
     "start": "dim",
@@ -42,8 +43,20 @@ class Lines:
     def align(self, names: Iterable[str]) -> None:
         """Make the column of names wide enough for all of ``names``, beside those it is wide enough for."""
         widest = max((columns(shown(name)) for name in names), default=0)
-        most = min(WIDEST_NAME, self._terminal.width // 3) if self._terminal.is_terminal else WIDEST_NAME
-        self._name_width = min(max(self._name_width, widest), most)
+        self._name_width = min(max(self._name_width, widest), self._widest_name)
+
+    @property
+    def _widest_name(self) -> int:
+        """How wide a name may be, so that there is room beside it for a reason."""
+        if not self._terminal.is_terminal:
+            return WIDEST_NAME
+        beside = len(self._margin) + WIDEST_WORD + TIME + SHORTEST_DETAIL + 5
+        return min(max(self._terminal.width - beside, SHORTEST_NAME), WIDEST_NAME)
+
+    @property
+    def _margin(self) -> str:
+        """As much space as the counts take."""
+        return " " * (2 * len(str(self._rows.total)) + 3)
 
     def forget(self) -> None:
         """Forget how wide names are."""
@@ -57,10 +70,13 @@ class Lines:
 
     def picture(self, now: float) -> Picture:
         """Return how far all is and the rows of what runs, then of what waits to start."""
-        margin = " " * (2 * len(str(self._rows.total)) + 3)
+        rows, margin = [*self._rows.running, *self._rows.waiting], self._margin
+        # What runs inside bodies was not known when the column was made.
+        names = [within(shown(row.name), self._widest_name) for row in rows]
+        widest = max(map(columns, names), default=0)
         lines = [
-            self._parts(margin, row.word, row.name, in_whole_seconds(now - row.started), row.detail(now))
-            for row in [*self._rows.running, *self._rows.waiting]
+            self._parts(margin, row.word, padded(name, widest), in_whole_seconds(now - row.started), row.detail(now))
+            for row, name in zip(rows, names, strict=True)
         ]
         return self._rows.share, self._rows.totals(now), lines
 
@@ -71,10 +87,10 @@ class Lines:
             found = [(front.strip(), "dim"), (word, style), (name, ""), (time, "dim"), (detail, "")]
             return [(text, own) for text, own in found if text]
         is_bare = not time and not detail
-        word, time = padded(word, WIDEST_WORD), f"{time:>9}"
+        word, time = padded(word, WIDEST_WORD), f"{time:>{TIME}}"
         if terminal.is_terminal:
-            most = terminal.width - len(front) - len(word) - len(time) - 3
-            name = within(name, max(most - (SHORTEST_DETAIL + 2) * bool(detail), SHORTEST_NAME))
+            beside = len(front) + len(word) + 2
+            name = within(name, max(terminal.width - beside, SHORTEST_NAME) if is_bare else self._widest_name)
         if is_bare:
             return [(front, "dim"), (word, style), (name, "")]
         name = padded(name, self._name_width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 
@@ -10,7 +11,7 @@ from flowbuilder import Terminal
 from flowbuilder.builtin.lines import Lines
 from flowbuilder.builtin.rows import Rows
 from tests.builtin.conftest import Screen
-from tests.builtin.test_rows import info
+from tests.builtin.test_rows import info, started, step
 
 
 def told(stream: io.StringIO, *names: str, detail: str = "") -> list[str]:
@@ -83,6 +84,29 @@ def test_the_column_of_names_only_grows_until_it_is_forgotten() -> None:
 def test_on_a_terminal_a_long_name_loses_its_middle_and_leaves_room_for_the_reason(screen: Screen) -> None:
     told(screen, "a_long_name_" * 6 + "› load", "nightly report › sum_of_all", detail="it was so")
     assert screen.rows[:2] == [
-        "[ 0/10] timed out a_long_name_a_…ng_name_› load    1.50 s  it was so",
-        "[ 0/10] timed out nightly report › sum_of_all    1.50 s  it was so",
+        "[ 0/10] timed out a_long_name_a_…ng_name_› load     1.50 s  it was so",
+        "[ 0/10] timed out nightly report › sum_of_all       1.50 s  it was so",
+    ]
+
+
+def test_rows_and_lines_with_long_names_stand_in_the_same_columns(screen: Screen) -> None:
+    names = ["orders", "download_the_whole_catalogue_of_all_products", "join_the_catalogue_with_orders"]
+    run = info("flow", *names)
+    rows = started(run, *names)
+    lines = Lines(Terminal(screen), rows)
+    lines.align(names)
+    for name in names:
+        lines.tell("success", name, 1.5, "5 items")
+    rows.step_started(run, step(run, "orders/an_inner_one_with_a_long_name")._replace(parent="orders"), 1)
+    drawn = lines.picture(time.monotonic())[2]
+    assert [" ".join(text for text, _ in line) for line in drawn] == [
+        "      running   orders                                 0 s",
+        "      running     an_inner_one_with_a_long_name        0 s",
+        "      running   download_the_wh…of_all_products        0 s",
+        "      running   join_the_catalogue_with_orders         0 s",
+    ]
+    assert screen.rows[:3] == [
+        "[0/3] success   orders                              1.50 s  5 items",
+        "[0/3] success   download_the_wh…of_all_products     1.50 s  5 items",
+        "[0/3] success   join_the_catalogue_with_orders      1.50 s  5 items",
     ]
