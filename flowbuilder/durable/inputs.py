@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from flowbuilder.errors import RunRefusedError, shown_value
+from flowbuilder.durable.resumption import NAMED, Resumption
+from flowbuilder.errors import RunRefusedError, listed, shown, shown_value
 from flowbuilder.plan.given import holds_secret
 from flowbuilder.plan.plan import Plan, PlannedInput
+from flowbuilder.plan.reach import steps_made_of
 from flowbuilder.secret import MASK
-from flowbuilder.store.rows import Encoded, RunRow
+from flowbuilder.store.rows import NOT_STORED, Encoded, RunRow
 from flowbuilder.store.values import encode
 
 
@@ -36,18 +39,57 @@ def _given(plan: Plan) -> Iterator[tuple[str, PlannedInput]]:
     return ((name, one) for name, one in plan.inputs.items() if one.origin not in ("default", "missing"))
 
 
-def refuse_other_inputs(row: RunRow, plan: Plan) -> None:
-    """Refuse to go on with other values than a run began with: what has finished was made of those.
+def refuse_other_inputs(row: RunRow, plan: Plan, resumption: Resumption, *, is_accepted: bool) -> None:
+    """Refuse to go on with other values than a run began with: what is kept was made of those.
+
+    Where nothing that is kept has such an input, its new value may be accepted.
 
     Raises:
         RunRefusedError: naming the first input that has another value.
     """
-    now = kept_inputs(plan)
-    for name, encoded in row.params.items():
-        if name in now and now[name] != encoded:
+    for name, before in _changed(row, plan):
+        stale = _first_made_of(name, plan, resumption)
+        if stale or not is_accepted:
             raise RunRefusedError(
-                f"the run {row.run_id} began with another value of {shown_value(name)}",
-                got=shown_inputs(plan)[name],
-                allowed=row.shown.get(name, ""),
-                hint="start a new run, or resume with --accept-changes",
+                f"the run {row.run_id} began with another value of {shown_value(name)}"
+                + (f", which may be in what is kept of {listed(stale, NAMED)}" if stale else ""),
+                got=shown_inputs(plan).get(name, "its default"),
+                allowed=before,
+                hint=_how_else(row, name, stale),
             )
+
+
+def _changed(row: RunRow, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the inputs that have other values than a run began with, and those as text; a secret is not known."""
+    for name, one in plan.inputs.items():
+        if one.origin == "missing" or holds_secret(name, one.annotation):
+            continue
+        if name in row.params:
+            if row.params[name] != _encoded(one.value):
+                yield name, row.shown.get(name, "")
+        elif name not in row.shown and one.has_default and one.origin != "default":
+            now = _encoded(one.value)
+            if now == NOT_STORED or now != _encoded(one.default):
+                yield name, f"its default, {shown_value(one.default, 300)}"
+
+
+def _encoded(value: Any) -> Encoded:
+    try:
+        return encode(value)
+    except ValueError:
+        return NOT_STORED
+
+
+def _first_made_of(name: str, plan: Plan, resumption: Resumption) -> list[str]:
+    """Return the steps of which something is kept that may have been made of an input, but for what follows them."""
+    kept = {one.partition("[")[0] for one in (*resumption.kept.results, *resumption.inside)}
+    made = set(steps_made_of(name, plan)) & kept
+    return [step.name for step in plan.steps if step.name in made and made.isdisjoint(step.upstream)]
+
+
+def _how_else(row: RunRow, name: str, stale: Sequence[str]) -> str:
+    if not row.source:
+        return "start a new run"
+    new = f"flowbuilder run {shown(row.source, 500)} -P {shown(name)}=… begins a new run"
+    again = "".join(f" --rerun {shown(step)}" for step in stale[:NAMED])
+    return f"{new}; resume --accept-changes{again} goes on with this value"

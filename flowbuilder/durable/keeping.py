@@ -98,7 +98,7 @@ class Keeping:
         row, resumption = origin.row, origin.resumption
         if row is not None and resumption is not None:
             info = replace(info, run_id=row.run_id, seed=row.seed, kept=resumption.kept)
-            row = replace(row, deaths=resumption.deaths, died_at=resumption.died_at)
+            row = _resumed_row(row, resumption, info.plan)
             self.journal.enter(row, resumption)
         else:
             self.journal.enter(_new_row(info, origin))
@@ -139,9 +139,9 @@ class Keeping:
         assert self.store is not None
         if plan.name != row.workflow:
             raise RunRefusedError(f"the run {row.run_id} is one of {row.workflow}", got=plan.name)
-        if not words.accept_changes:
-            refuse_other_inputs(row, plan)
-        return Origin(row=row, resumption=look_back(self.store, row, plan, words))
+        resumption = look_back(self.store, row, plan, words)
+        refuse_other_inputs(row, plan, resumption, is_accepted=words.accept_changes)
+        return Origin(row=row, resumption=resumption)
 
 
 def params_of(row: RunRow) -> dict[str, Any]:
@@ -161,6 +161,16 @@ def params_of(row: RunRow) -> dict[str, Any]:
                 hint="start a new run",
             ) from error
     return found
+
+
+def _resumed_row(row: RunRow, resumption: Resumption, plan: Plan) -> RunRow:
+    return replace(
+        row,
+        params={**row.params, **kept_inputs(plan)},
+        shown={**row.shown, **shown_inputs(plan)},
+        deaths=resumption.deaths,
+        died_at=resumption.died_at,
+    )
 
 
 def _new_row(info: RunInfo, origin: Origin) -> RunRow:

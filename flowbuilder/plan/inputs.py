@@ -167,12 +167,16 @@ class Inputs:
         return any(holds_secret(one, self._typed(one, self._requests[one]).annotation) for one in near)
 
     def _finished(self, name: str, requests: list[Request]) -> PlannedInput:
-        typed = self._typed(name, requests)
+        typed, fn = self._typed(name, requests), requests[0].fn
+        has_default = all(one.has_default for one in requests)
+        default = default_of(fn, requests[0].parameter) if has_default and fn else None
         facts: dict[str, Any] = {
             "name": name,
             "annotation": typed.annotation,
             "where": requests[0].where,
             "requested_by": tuple(dict.fromkeys(one.member.label for one in requests)),
+            "has_default": has_default,
+            "default": default,
             "qualified": _also(name, requests),
         }
         if name in self._params:
@@ -180,9 +184,8 @@ class Inputs:
             origin = given.origin if isinstance(given, Text | Given | Inherited) else "params="
             value = _inherited(name, given, typed) if isinstance(given, Inherited) else _value(name, given, typed)
             return PlannedInput(value=value, origin=origin, **facts)
-        if all(one.has_default for one in requests):
-            fn = requests[0].fn
-            return PlannedInput(value=default_of(fn, requests[0].parameter) if fn else None, **facts)
+        if has_default:
+            return PlannedInput(value=default, **facts)
         return PlannedInput(origin="missing", **facts)
 
     def _unmet(self, name: str) -> Request:

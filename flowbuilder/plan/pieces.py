@@ -88,8 +88,8 @@ class PlannedStep(NamedTuple):
 class PlannedInput:
     """An input of the plan: its value and where that came from ("missing" where there is none).
 
-    ``qualified`` are the names that give a value to a sub-workflow alone, as ``sales.path`` does
-    beside ``path``.
+    ``default`` is its value where none is given, if it ``has_default``. ``qualified`` are the names that give a
+    value to a sub-workflow alone, as ``sales.path`` does beside ``path``.
     """
 
     name: str
@@ -98,6 +98,8 @@ class PlannedInput:
     annotation: Any = None
     where: Where | None = None
     requested_by: tuple[str, ...] = ()
+    has_default: bool = False
+    default: Any = None
     qualified: tuple[str, ...] = ()
 
 

@@ -156,7 +156,18 @@ class MemoryStore:
             self._runs[row.run_id] = _Run(row)
             return
         run = self._runs[row.run_id]
-        run.row = replace(run.row, status=RUNNING, duration=None, errors=(), deaths=row.deaths, died_at=row.died_at)
+        run.row = replace(
+            run.row,
+            status=RUNNING,
+            duration=None,
+            errors=(),
+            options=row.options,
+            params=row.params,
+            shown=row.shown,
+            seed=row.seed,
+            deaths=row.deaths,
+            died_at=row.died_at,
+        )
         dropped = [unit for unit, one in run.units.items() if one.status != SUCCESS]
         for unit in dict.fromkeys([*dropped, *entry.forgotten]):
             _note(run.attempts, run.units.pop(unit, None))

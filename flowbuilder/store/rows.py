@@ -152,7 +152,10 @@ class CacheRow:
 
 
 class RunBegan(NamedTuple):
-    """A run starts, or goes on with ``is_resumed``; then what had not succeeded, and ``forgotten``, is dropped."""
+    """A run starts, or goes on with ``is_resumed``; then what had not succeeded, and ``forgotten``, is dropped.
+
+    One that goes on has the options, seed, inputs, deaths and place of death of the row from then on.
+    """
 
     run: RunRow
     is_resumed: bool = False

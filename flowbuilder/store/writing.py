@@ -33,7 +33,10 @@ NEW_RUN = (
     "INSERT INTO runs (run_id, workflow, status, started_at, source, facts, params, counts, deaths, died_at)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-RESUMED_RUN = "UPDATE runs SET status = ?, duration = NULL, errors = NULL, deaths = ?, died_at = ? WHERE run_id = ?"
+RESUMED_RUN = (
+    "UPDATE runs SET status = ?, duration = NULL, errors = NULL, facts = ?, params = ?, deaths = ?, died_at = ?"
+    " WHERE run_id = ?"
+)
 ENDED_RUN = (
     "UPDATE runs SET status = ?, duration = ?, counts = ?, errors = ?, deaths = 0, died_at = '' WHERE run_id = ?"
 )
@@ -165,7 +168,8 @@ def _number(connection: sqlite3.Connection, run_id: str, numbers: dict[str, int]
 
 def _resume(connection: sqlite3.Connection, entry: RunBegan, number: int) -> None:
     run = entry.run
-    connection.execute(RESUMED_RUN, (RUNNING, run.deaths, run.died_at, run.run_id))
+    facts, params = _facts(run)
+    connection.execute(RESUMED_RUN, (RUNNING, facts, params, run.deaths, run.died_at, run.run_id))
     ended = "SELECT step, item FROM units WHERE run = ? AND status != ? ORDER BY rowid"
     rows = [(number, *unit) for unit in connection.execute(ended, (number, SUCCESS))]
     rows += [(number, *unit) for unit in entry.forgotten]
@@ -201,12 +205,17 @@ def clear_cache(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
 
 
 def _run(run: RunRow) -> tuple[Any, ...]:
-    params = {name: [kept.format, kept.data.hex()] for name, kept in run.params.items()}
-    facts = {"options": dict(run.options), "shown": dict(run.shown), "seed": run.seed}
     return (
-        run.run_id, run.workflow, run.status, run.started_at, run.source, encoded(facts), encoded(params),
+        run.run_id, run.workflow, run.status, run.started_at, run.source, *_facts(run),
         encoded(run.counts), run.deaths, run.died_at,
     )  # fmt: skip
+
+
+def _facts(run: RunRow) -> tuple[Any, Any]:
+    """Return the columns ``facts`` and ``params`` of a run."""
+    params = {name: [kept.format, kept.data.hex()] for name, kept in run.params.items()}
+    facts = {"options": dict(run.options), "shown": dict(run.shown), "seed": run.seed}
+    return encoded(facts), encoded(params)
 
 
 def _attempt(number: int, row: AttemptRow) -> tuple[Any, ...]:

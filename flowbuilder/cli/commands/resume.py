@@ -37,7 +37,9 @@ def resuming() -> list[click.Parameter]:
             ["--rerun-lost"], is_flag=True, help="Do steps again of which nobody knows whether they finished."
         ),
         click.Option(
-            ["--accept-changes"], is_flag=True, help="Go on although finished steps were removed or wired anew."
+            ["--accept-changes"],
+            is_flag=True,
+            help="Go on although finished steps were removed or wired anew, or inputs changed that nothing kept has.",
         ),
         click.Option(["--dry-run"], is_flag=True, help="Print what would be kept and what would run, and stop."),
     ]
