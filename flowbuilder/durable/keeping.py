@@ -16,9 +16,10 @@ from flowbuilder.durable.past import past_of
 from flowbuilder.durable.resuming import look_back
 from flowbuilder.durable.resumption import ResumeWords, Resumption
 from flowbuilder.engine.views import RunInfo
-from flowbuilder.errors import NothingToDoError, RunRefusedError, StoreError, UnknownNameError, shown, shown_value
+from flowbuilder.errors import NothingToDoError, RunRefusedError, StoreError, shown, shown_value
 from flowbuilder.plan.plan import Plan
 from flowbuilder.store.contract import Store
+from flowbuilder.store.named import run_named
 from flowbuilder.store.rows import RUNNING, SUCCESS, RunQuery, RunRow
 from flowbuilder.store.values import decode
 
@@ -111,24 +112,24 @@ class Keeping:
 
         Raises:
             UnknownNameError: when there is no such run.
+            FlowBuilderError: when several begin so.
             RunRefusedError: when it has succeeded, or a living process owns it.
         """
         if self.store is None:
             raise StoreError("a run is resumed from a run store, and none is given", hint="store=…")
-        row = self.store.run(run_id) if run_id else self._last_unfinished()
-        if row is None and run_id is None:
-            raise NothingToDoError("no run that was kept is unfinished")
-        if row is None:
-            raise UnknownNameError("run", run_id or "", [one.run_id for one in self.store.runs(RunQuery(limit=12))])
+        row = self._last_unfinished() if run_id is None else run_named(self.store, run_id)
         if row.status == SUCCESS:
             raise RunRefusedError(f"the run {row.run_id} has succeeded: nothing is left of it to do")
         if row.status == RUNNING:
             self.store.claim(row.run_id).release()  # which says who owns it
         return row
 
-    def _last_unfinished(self) -> RunRow | None:
+    def _last_unfinished(self) -> RunRow:
         assert self.store is not None
-        return next((row for row in self.store.runs(RunQuery()) if row.status not in ENDED), None)
+        for row in self.store.runs(RunQuery()):
+            if row.status not in ENDED:
+                return row
+        raise NothingToDoError("no run that was kept is unfinished")
 
     def origin_of(self, row: RunRow, plan: Plan, words: ResumeWords) -> Origin:
         """Return how a run goes on with a plan of its workflow.

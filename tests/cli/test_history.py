@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,21 @@ def test_what_is_no_run_is_named(failed: FlowTester) -> None:
         outcome = failed.run(command, "nobody")
         assert outcome.exit_code == 4
         assert outcome.stderr == f"error: there is no run named 'nobody'\n  allowed: {only_run(failed)}\n"
+
+
+def test_a_beginning_that_several_runs_have_is_said_to_be_one(flowtester: FlowTester) -> None:
+    flowtester.write("flow_total.py", FLOW)
+    for _ in range(17):  # with sixteen digits, two begin alike
+        flowtester.run("run", "-P", "n=4")
+    ids = [run["run_id"] for run in json.loads(flowtester.run("runs", "--json").stdout)]
+    (start, count), *_ = Counter(one[0] for one in ids).most_common()
+    alike = ", ".join(one for one in ids if one.startswith(start))
+    for command in ("show", "resume", "purge"):
+        outcome = flowtester.run(command, start)
+        assert outcome.exit_code == 4
+        assert outcome.stderr == (
+            f"error: {count} runs begin with '{start}'\n  allowed: {alike}\n  hint: give more of the id\n"
+        )
 
 
 def test_a_secret_is_nowhere_in_the_store(failed: FlowTester) -> None:

@@ -11,8 +11,9 @@ from flowbuilder.cli.catalog import COMMANDS
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import Count, plugin_option, store_option
 from flowbuilder.cli.output import put
-from flowbuilder.errors import SettingsError, UnknownNameError
+from flowbuilder.errors import SettingsError
 from flowbuilder.store.contract import Store
+from flowbuilder.store.named import run_named
 from flowbuilder.store.rows import RUNNING, RunQuery
 
 DAY = 86_400
@@ -49,8 +50,4 @@ def _chosen(store: Store, names: tuple[str, ...], days: int | None) -> list[str]
     if not names:
         before = time.time() - days * DAY if days else float("inf")
         return [row.run_id for row in store.runs(RunQuery()) if row.started_at < before and row.status != RUNNING]
-    found = [(name, store.run(name)) for name in names]
-    for name, row in found:
-        if row is None:
-            raise UnknownNameError("run", name, [one.run_id for one in store.runs(RunQuery(limit=12))])
-    return [row.run_id for _, row in found if row is not None]
+    return [run_named(store, name).run_id for name in names]

@@ -16,8 +16,9 @@ from flowbuilder.cli.history import attempts_as_data, counts_of, duration_of, in
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import plugin_option, store_option
 from flowbuilder.cli.output import folded, put
-from flowbuilder.errors import NothingToDoError, UnknownNameError, shown
+from flowbuilder.errors import NothingToDoError, shown
 from flowbuilder.store.contract import Store
+from flowbuilder.store.named import run_named
 from flowbuilder.store.rows import UNDONE, AttemptRow, RunQuery, RunRow, Unit, UnitRow
 from flowbuilder.terminal import Terminal, columns, padded
 
@@ -63,14 +64,11 @@ def command(context: click.Context, /, *, run: str | None, items: bool, as_json:
 
 
 def _row(store: Store, run: str | None) -> RunRow:
-    if run is None:
-        for row in store.runs(RunQuery(limit=1)):
-            return row
-        raise NothingToDoError("no run was kept yet")
-    found = store.run(run)
-    if found is None:
-        raise UnknownNameError("run", run, [row.run_id for row in store.runs(RunQuery(limit=12))])
-    return found
+    if run is not None:
+        return run_named(store, run)
+    for row in store.runs(RunQuery(limit=1)):
+        return row
+    raise NothingToDoError("no run was kept yet")
 
 
 def _head(row: RunRow, units: Sequence[UnitRow]) -> Iterator[str]:
