@@ -101,6 +101,8 @@ def print_failures(
         terminal.print((one.title, "red"), shown(reason_of(one.error), LINE_LENGTH))
     if len(rest) > NAMED:
         terminal.print(f"… and {len(rest) - NAMED:,} more failures; -v shows all", style="red")
+    elif rest:
+        terminal.print("-v shows all failures in full", style="red")
 
 
 def print_failure(terminal: Terminal, failure: Failure) -> None:

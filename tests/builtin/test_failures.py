@@ -92,6 +92,22 @@ def test_items_stand_for_their_step_three_in_full_and_others_by_name() -> None:
     assert len(titles(failures(result, is_bounded=False))) == 40
 
 
+def test_where_some_failures_have_a_line_each_it_is_said_once_what_shows_them_in_full() -> None:
+    flows = Registry()
+
+    @flows.step(each={"n": list(range(5))})
+    def inverse(n: int) -> None:
+        raise ValueError(n)
+
+    result = run("inverse", registry=flows)
+    assert failures(result)[-3:] == [
+        "inverse[3] ValueError: 3",
+        "inverse[4] ValueError: 4",
+        "-v shows all failures in full",
+    ]
+    assert "-v" not in "".join(failures(result, is_bounded=False))
+
+
 def test_one_step_with_many_failing_items_does_not_hide_another() -> None:
     items: tuple[StepResult[Any], ...] = tuple(
         StepResult(f"many[{n}]", Status.FAILED, error=ValueError(n)) for n in range(1000)
