@@ -88,7 +88,10 @@ def test_list_shows_what_else_there_is_beside_a_workflow_that_cannot_be_planned(
     )
     outcome = both.run("list")
     assert outcome.exit_code == 0
-    assert "  workflow  wrong  (cannot be planned: these steps need each other in a circle: one" in outcome.stdout
+    assert (
+        "  workflow  wrong  (cannot be planned: these steps need each other in a circle:"
+        " one (flow_wrong.py:4) → two (flow_wrong.py:7) → one (flow_wrong.py:4))\n"
+    ) in outcome.stdout
     assert "  workflow  report  Add up.\n" in outcome.stdout
 
 

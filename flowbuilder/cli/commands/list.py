@@ -14,7 +14,7 @@ from flowbuilder.cli.options import collecting
 from flowbuilder.cli.output import put
 from flowbuilder.cli.session import Session, session
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition
-from flowbuilder.errors import FlowBuilderError, shown
+from flowbuilder.errors import FlowBuilderError, near, shown
 
 UNUSED = "(no workflow uses it)"
 WIDEST = 40
@@ -47,7 +47,7 @@ class Listing:
             try:
                 self._used.update(step.definition for step in planner.look_at(workflow, values).steps)
             except FlowBuilderError as error:  # what is wrong with one workflow must not hide the others
-                self._trouble[workflow] = error.what
+                self._trouble[workflow] = near(error.what.partition("\n")[0])
 
     def lines(self, file: FoundFile) -> Iterator[str]:
         """Yield the lines of one file, none where nothing in it was chosen."""
