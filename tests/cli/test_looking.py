@@ -55,7 +55,7 @@ def test_list_shows_files_workflows_and_steps(both: FlowTester) -> None:
         "  workflow  sales  Sum up.\n"
         "  step      load   Read the file.\n"
         "  step      clean\n"
-        "  step      spare  Nobody wants it. (no workflow uses it)\n"
+        "  step      spare  Nobody wants it. (no workflow asks for it by name)\n"
     )
 
 

@@ -16,7 +16,7 @@ from flowbuilder.cli.session import Session, session
 from flowbuilder.declare.definitions import Definition, WorkflowDefinition
 from flowbuilder.errors import FlowBuilderError, near, shown
 
-UNUSED = "(no workflow uses it)"
+UNUSED = "(no workflow asks for it by name)"
 WIDEST = 40
 
 
