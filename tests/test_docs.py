@@ -15,6 +15,7 @@ from docs.generate import outdated
 from docs.hook_page import hooks
 from docs.snippets import blocks, commands, executed, matches, pages
 from flowbuilder import errors
+from flowbuilder.declare.words import StepWords
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -91,6 +92,14 @@ def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", text_of(page), flags=re.M)
     plain = (re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings)
     return {re.sub(r"[\s-]+", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("word", sorted(StepWords.__annotations__))
+def test_each_word_of_a_step_is_told_where_it_is_declared_and_where_it_is_built(word: str) -> None:
+    declared = str(flowbuilder.step.__doc__)
+    built = (DOCS / "how-to" / "use-from-code.md").read_text(encoding="utf-8")
+    assert f"``{word}" in declared
+    assert word == "name" or f"`{word}`" in built.partition("takes the words of")[2].partition("\n\n")[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -180,11 +180,14 @@ class Collection:
             fn: the function, when used bare.
             **words: ``name`` replaces the function's name; ``needs`` wires parameters to steps;
                 ``after`` orders without data; ``each`` calls once per item; ``when`` is a
-                predicate; ``retries`` a number or a ``Retry``; ``timeout`` seconds or a
-                ``timedelta`` for each attempt; ``executor`` "thread", "process", "inline" or one
-                of a plugin; ``resources`` amounts it holds while it runs; ``on_error`` "fail",
-                "continue" or a function; ``idempotent=False`` for one that must not be repeated where
-                nobody knows whether it finished; ``tags`` words for ``-m``.
+                predicate; ``until`` an ``Until``, whose predicate says when to stop repeating it;
+                ``retries`` a number or a ``Retry``; ``timeout`` seconds or a ``timedelta`` for each
+                attempt; ``executor`` "thread", "process", "inline" or one of a plugin;
+                ``resources`` amounts it holds while it runs; ``on_error`` "fail", "continue" or a
+                function; ``undo`` a function that takes back what it did when its run fails; ``cache``
+                True, a key function or a ``Cache``, to use a stored result where nothing has changed;
+                ``idempotent=False`` for one that must not be repeated where nobody knows whether it
+                finished; ``tags`` words for ``-m``.
 
         Raises:
             DefinitionError: for each wrong argument, with its place and what is allowed.
