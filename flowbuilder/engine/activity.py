@@ -143,8 +143,8 @@ class _Activities:
             state, schedule = conduct.run.state, conduct.run.schedule
             for attempt in (*state.current.values(), *state.overdue.values()):
                 if any(one is limit for one, _ in schedule.needs(attempt.unit)):
-                    yield f"{conduct.info.root.workflow}.{conduct.info.full_name(attempt.info)}"
+                    yield f"{conduct.info.root.workflow} › {conduct.info.full_name(attempt.info)}"
 
 
 def _whole_name(run: RunInfo) -> str:
-    return run.path if run.parent is None else f"{run.root.workflow}.{run.path}"
+    return run.path if run.parent is None else f"{run.root.workflow} › {run.path}"

@@ -94,7 +94,7 @@ def test_a_step_waits_for_a_resource_and_is_told_who_holds_it(in_loop: InLoop) -
             gate.open()
             return seen
 
-    assert in_loop(main) == {"one": "2 db: 3 of 4 held by steps.one, holder"}
+    assert in_loop(main) == {"one": "2 db: 3 of 4 held by steps › one, holder"}
 
 
 def test_a_run_waits_for_what_it_would_hold_and_only_that_is_named_which_is_short(in_loop: InLoop) -> None:
@@ -128,7 +128,7 @@ def test_an_overdue_thread_is_named_as_a_holder(in_loop: InLoop) -> None:
             gate.open()
             return seen
 
-    assert in_loop(main) == {"one": "1 db: 1 of 1 held by late.slow"}
+    assert in_loop(main) == {"one": "1 db: 1 of 1 held by late › slow"}
 
 
 def test_a_step_that_waits_for_its_next_attempt_says_when(in_loop: InLoop) -> None:

@@ -285,7 +285,7 @@ def test_active_shows_a_nested_run_inside_the_one_around_it(in_loop: InLoop) -> 
     running, waiting, submitted, active = in_loop(main)
     first, second = sorted(["crawl/train", "crawl/train~2"], key=lambda name: f"{name}.fit" not in running)
     assert running == ["crawl", f"{first}.fit"]
-    assert sorted(waiting) == sorted([(first, "step fit"), (second, f"1 gpu: 1 of 1 held by flow.{first}")])
+    assert sorted(waiting) == sorted([(first, "step fit"), (second, f"1 gpu: 1 of 1 held by flow › {first}")])
     assert (submitted, active) == (1, 1)
 
 

@@ -149,7 +149,7 @@ def test_active_says_what_is_being_undone_and_who_has_a_resource(in_loop: InLoop
             await waiting.wait()
             return [first.running[0].name, second.waiting[0].waits_for]
 
-    assert in_loop(main) == ["undo of a", "1 db: 1 of 1 held by failing.a"]
+    assert in_loop(main) == ["undo of a", "1 db: 1 of 1 held by failing › a"]
 
 
 def test_what_a_workflow_holds_it_holds_until_all_is_undone(in_loop: InLoop) -> None:
