@@ -13,13 +13,27 @@ from flowbuilder.builtin.wording import counted, in_seconds
 from flowbuilder.errors import shown
 
 
+class HowMany(click.IntRange):
+    """A whole number from 0."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is no whole number from 0", param, ctx)
+
+
 @hookimpl
 def flowbuilder_add_options(command: click.Command) -> None:
     """Add ``--durations``."""
     command.params.append(
         click.Option(
             ["--durations"],
-            type=click.IntRange(min=0),
+            type=HowMany(),
             metavar="N",
             help="Show the N slowest steps and items; 0 for all.",
         )

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flowbuilder.errors import InputError, shown, shown_value
+from flowbuilder.errors import InputError, did_you_mean, shown, shown_value
 from flowbuilder.plan.given import given
 from flowbuilder.plan.strictjson import MOST_BYTES, MOST_DEPTH, JsonError, strict_json
 
+SUFFIXES = (".json", ".toml")
 FORMATS = "a .json or .toml file"
 TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -26,7 +27,7 @@ def read_params_file(path: Path) -> dict[str, object]:
         InputError: for a file that cannot be read or is not strict JSON or TOML, naming the place.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".json", ".toml"):
+    if suffix not in SUFFIXES:
         raise InputError(
             f"a params file of the kind {shown_value(suffix or path.name)} cannot be read",
             where=shown(path),
@@ -46,12 +47,23 @@ def _refused(path: Path, what: str, place: tuple[int, int] | None = None, hint: 
     return InputError(shown(what), where=where, hint=hint)
 
 
+def _what_was_meant(path: Path) -> str:
+    try:
+        names = [one.name for one in path.parent.iterdir() if one.suffix.lower() in SUFFIXES]
+    except OSError:
+        names = []
+    usual = "a path is taken from the current folder, one of pyproject.toml from its folder"
+    return did_you_mean(path.name, names) or usual
+
+
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        raise _refused(path, f"the params file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        hint = _what_was_meant(path) if isinstance(error, FileNotFoundError) else ""
+        reason = getattr(error, "strerror", None) or error
+        raise _refused(path, f"the params file cannot be read: {reason}", hint=hint) from error
     if len(raw) > MOST_BYTES:
         raise _refused(path, "the params file is larger than 1 MiB", hint="give the path of a data file as an input")
     try:

@@ -18,6 +18,8 @@ import pytest
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.testing import FlowTester
 
+from .conftest import error_of
+
 FLOW = """
     from pathlib import Path
 
@@ -229,6 +231,23 @@ def test_the_history_is_listed_and_filtered(failed: FlowTester) -> None:
     assert failed.run("runs", "--status", "failed", "--workflow", "total", "--since", "2020-01-31").exit_code == 0
     outcome = failed.run("runs", "--status", "success")
     assert (outcome.exit_code, outcome.stderr) == (5, "error: no run that was kept is like that\n")
+
+
+def test_a_workflow_of_which_no_run_was_kept_is_answered_with_those_there_are(failed: FlowTester) -> None:
+    assert error_of(failed.run("runs", "--workflow", "totl"), 5) == (
+        "no run of a workflow named 'totl' was kept\n  allowed: total\n  hint: did you mean 'total'?"
+    )
+    assert error_of(failed.run("runs", "--workflow", "total", "--status", "success"), 5) == (
+        "no run that was kept is like that"
+    )
+
+
+def test_a_run_whose_flow_file_is_gone_says_what_to_do(failed: FlowTester) -> None:
+    (failed.path / "flow_total.py").rename(failed.path / "flow_sum.py")
+    assert error_of(failed.run("resume"), 7) == (
+        f"the flow file of the run {only_run(failed)} is gone\n  got: flow_total.py::total\n"
+        "  hint: put it back under this name, or begin anew with flowbuilder run"
+    )
 
 
 def test_a_run_is_shown_with_inputs_times_errors_and_output(failed: FlowTester) -> None:

@@ -131,7 +131,25 @@ HELP = "\n  hint: flowbuilder run --help"
         (["run", "\x1b[31mred\x1b[0m"], None),
         (
             ["run", "--params", "nowhere.json"],
-            "the params file cannot be read: No such file or directory (nowhere.json)",
+            (
+                "the params file cannot be read: No such file or directory (nowhere.json)\n"
+                "  hint: a path is taken from the current folder, one of pyproject.toml from its folder"
+            ),
+        ),
+        (
+            ["run", "--durations", "x"],
+            "Invalid value for '--durations': 'x' is no whole number from 0" + HELP,
+        ),
+        (
+            ["run", "--durations", "-1"],
+            "Invalid value for '--durations': '-1' is no whole number from 0" + HELP,
+        ),
+        (
+            ["runs", "--since", "yesterday"],
+            (
+                "Invalid value for '--since': 'yesterday' is no time, such as 2026-11-25 or 2026-11-25T09:30"
+                "\n  hint: flowbuilder runs --help"
+            ),
         ),
         (["graph", "--format", "png"], None),
     ],

@@ -127,6 +127,12 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refused(Path("a\0.json")).what
 
 
+def test_a_file_of_nearly_the_name_and_a_kind_that_is_read_is_hinted_at(tmp_path: Path) -> None:
+    for name in ("nightly.toml", "nightly.txt"):
+        written(tmp_path, name, "")
+    assert refused(tmp_path / "nigthly.toml").hint == "did you mean 'nightly.toml'?"
+
+
 def test_foreign_names_are_shown_escaped(tmp_path: Path) -> None:
     error = refused(written(tmp_path, "p\x1b.json", '{"\\u001b": 1, "\\u001b": 2}'))
     assert "\x1b" not in str(error)

@@ -117,7 +117,11 @@ def _workflows(rows: Sequence[RunRow], work: Session) -> list[WorkflowDefinition
         try:
             target = target_of(str(work.settings.root / row.source))
         except CollectError as error:
-            raise RunRefusedError(f"the flow file of the run {row.run_id} is gone", got=shown(row.source)) from error
+            raise RunRefusedError(
+                f"the flow file of the run {row.run_id} is gone",
+                got=shown(row.source),
+                hint="put it back under this name, or begin anew with flowbuilder run",
+            ) from error
         found.append(collector.collect(target))
     collector.register_confs()
     work.settings.plugins.hook.flowbuilder_collection_finish(registry=registry)

@@ -16,7 +16,8 @@ from flowbuilder.cli.history import counts_of, duration_of, run_as_data
 from flowbuilder.cli.keeping import kept
 from flowbuilder.cli.options import Count, plugin_option, store_option
 from flowbuilder.cli.output import folded, put
-from flowbuilder.errors import NothingToDoError, shown
+from flowbuilder.errors import NothingToDoError, did_you_mean, listed, shown, shown_value
+from flowbuilder.store.contract import Store
 from flowbuilder.store.rows import INTERRUPTED, RUNNING, RunQuery, RunRow
 from flowbuilder.terminal import Terminal, columns, padded
 
@@ -28,13 +29,24 @@ BETWEEN = 2
 BELOW = 14  # under the time of its start
 
 
+class Time(click.DateTime):
+    """A day, or a time of one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the time as a ``datetime``."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is no time, such as 2026-11-25 or 2026-11-25T09:30", param, ctx)
+
+
 @click.command(
     "runs",
     params=[
         click.Option(["--workflow"], metavar="NAME", help="Runs of this workflow."),
         click.Option(["--status"], type=click.Choice(STATUSES), help="Runs that ended so."),
         click.Option(
-            ["--since"], type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+            ["--since"], type=Time(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
             metavar="TIME", help="Runs that began since then: 2026-01-31 or 2026-01-31T09:30.",
         ),
         click.Option(["-n", "--limit"], type=Count(), metavar="N", default=USUALLY, help="So many of them."),
@@ -62,12 +74,29 @@ def command(
     query = RunQuery(workflow=workflow, status=status, since=since.timestamp() if since else None, limit=limit)
     with kept(context, is_read=True) as store:
         rows = store.runs(query)
+        if not rows and workflow is not None and not rest["as_json"]:
+            _refuse_unknown(workflow, store)
     if rest["as_json"]:
         put(json.dumps([run_as_data(row) for row in rows], indent=2))
     elif not rows:
         raise NothingToDoError("no run that was kept is like that")
     else:
         put("\n".join(_lines(rows)))
+
+
+def _refuse_unknown(workflow: str, store: Store) -> None:
+    """Refuse the name of a workflow of which no run was kept.
+
+    Raises:
+        NothingToDoError: naming those there are.
+    """
+    names = list(dict.fromkeys(row.workflow for row in store.runs(RunQuery())))
+    if workflow not in names:
+        raise NothingToDoError(
+            f"no run of a workflow named {shown_value(workflow)} was kept",
+            allowed=listed(names),
+            hint=did_you_mean(workflow, names),
+        )
 
 
 def _lines(rows: Sequence[RunRow]) -> list[str]:
