@@ -12,11 +12,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flowbuilder.store.rows import AttemptMade, AttemptRow, RunBegan, RunEnded, RunRow, Unit, UnitEnded, UnitRow
 from flowbuilder.store.sqlite import SqliteStore
 from flowbuilder.testing import FlowTester
+from tests.store.samples import write
 
 from .conftest import error_of
 
@@ -323,6 +326,24 @@ def test_a_beginning_that_several_runs_have_is_said_to_be_one(flowtester: FlowTe
         )
 
 
+def test_a_mapped_step_that_was_running_when_its_process_died_is_shown(flowtester: FlowTester) -> None:
+    flowtester.path.joinpath(".flowbuilder").mkdir()
+    store = SqliteStore(flowtester.path / ".flowbuilder" / "runs.db")
+    ended = [
+        UnitEnded("dead", UnitRow(Unit("square", item), status, attempts=1, started_at=1.0))
+        for item, status in enumerate(["success", "success", "failed"])
+    ]
+    running = [AttemptMade("dead", AttemptRow(Unit(step, 3), 1, 1.0)) for step in ("square", "cube")]
+    assert write(store, RunBegan(RunRow(run_id="dead", workflow="flow")), *ended, *running) is None
+    store.close()
+    assert "square[3]" not in flowtester.run("show").stdout
+    flowtester.run("show").assert_lines(
+        "  square  - * had not ended; of its items 2 succeeded, 1 failed",
+        "  cube    - * had not ended; no item has ended",
+    )
+    assert "square[3]" in flowtester.run("show", "--items").stdout
+
+
 def test_a_secret_is_nowhere_in_the_store(failed: FlowTester) -> None:
     files = [file for file in (failed.path / ".flowbuilder").rglob("*") if file.is_file()]
     assert files
@@ -370,12 +391,30 @@ def test_purge_forgets(failed: FlowTester) -> None:
 def test_the_doctor_says_that_all_is_well_and_what_is_not(failed: FlowTester) -> None:
     path = failed.path / ".flowbuilder" / "runs.db"
     outcome = failed.run("doctor")
-    assert (outcome.exit_code, outcome.stdout) == (0, f"{path}: no damage found\n1 run: 1 failed\n")
+    assert (outcome.exit_code, outcome.stdout) == (
+        0,
+        f"{path}: no damage found\n1 run: 1 failed\ncan go on with flowbuilder resume RUN: {only_run(failed)}\n",
+    )
     path.write_bytes(path.read_bytes()[:4096] + b"\x00" * 4096 + path.read_bytes()[8192:])
     outcome = failed.run("doctor")
     assert outcome.exit_code == 6
     assert "error: the run store " in outcome.stderr
     assert "hint: flowbuilder doctor --salvage NEW saves what can be read into a new store\n" in outcome.stderr
+
+
+def test_the_doctor_names_the_newest_runs_that_can_go_on_however_they_ended(flowtester: FlowTester) -> None:
+    flowtester.path.joinpath(".flowbuilder").mkdir()
+    store = SqliteStore(flowtester.path / ".flowbuilder" / "runs.db")
+    ends = ["failed", "interrupted", "success", "cancelled", "skipped", "timed_out", "failed", "failed"]
+    for number, status in enumerate(ends):
+        entries: list[Any] = [RunBegan(RunRow(run_id=f"run{number}", workflow="flow", source="flow.py"))]
+        if status != "interrupted":
+            entries.append(RunEnded(f"run{number}", status, 1.0, {}))
+        assert write(store, *entries) is None
+    store.close()
+    assert flowtester.run("doctor").stdout.splitlines()[-1] == (
+        "can go on with flowbuilder resume RUN: run7, run6, run5, run3, run1, … and 1 more"
+    )
 
 
 def test_what_is_salvaged_goes_on_without_what_was_lost(failed: FlowTester) -> None:

@@ -14,9 +14,11 @@ from flowbuilder.cli.history import in_words
 from flowbuilder.cli.keeping import is_nothing_kept, kept, store_place
 from flowbuilder.cli.options import plugin_option, store_option
 from flowbuilder.cli.output import put
+from flowbuilder.durable.keeping import ENDED
 from flowbuilder.errors import NothingToDoError, SettingsError, StoreError, listed, shown
-from flowbuilder.store.rows import INTERRUPTED, RunQuery
+from flowbuilder.store.rows import RunQuery
 
+NAMED = 5
 SALVAGE = "flowbuilder doctor --salvage NEW saves what can be read into a new store"
 
 
@@ -51,9 +53,9 @@ def command(context: click.Context, /, *, salvage: str | None, **rest: Any) -> N
         raise StoreError("the run store is damaged", where=shown(place, 500), got=listed(problems, 5), hint=SALVAGE)
     put(f"{shown(place, 500)}: no damage found")
     put(f"{len(rows):,} run{'s' * (len(rows) != 1)}: {in_words(Counter(row.status for row in rows)) or 'none'}")
-    interrupted = [row.run_id for row in rows if row.status == INTERRUPTED]
-    if interrupted:
-        put(f"can go on: flowbuilder resume {' '.join(interrupted[:5])}")
+    unfinished = [row.run_id for row in rows if row.status not in ENDED and row.source]
+    if unfinished:
+        put(f"can go on with flowbuilder resume RUN: {listed(unfinished, NAMED)}")
 
 
 def _save(context: click.Context, place: str, new: Path) -> None:

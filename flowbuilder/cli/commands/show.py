@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,12 +92,14 @@ def _steps(
     ended = sorted((one for one in units if with_items or one.unit.item < 0), key=_start)
     known = {one.unit for one in units}
     open_ = {one.unit: one for one in attempts if one.unit not in known and (with_items or one.unit.item < 0)}
-    if not ended and not open_:
+    maps = _open_maps(units, attempts)
+    names = [*(one.unit for one in ended), *open_, *maps]
+    if not names:
         return
     yield ""
     suffix = max((columns(_remarks(one)) for one in ended), default=0)
     most = min(max(terminal.width // 3, SHORTEST), WIDEST) if terminal.is_terminal else WIDEST
-    width = min(max(columns(shown(str(unit))) for unit in [*(one.unit for one in ended), *open_]), most)
+    width = min(max(columns(shown(str(unit))) for unit in names), most)
     line = _Line(units, terminal.width - width - BESIDE - suffix)
     for one in ended:
         what = f"{one.status:<9} {duration_of(one.duration):>12}  {_about(one, line)}"
@@ -104,6 +107,20 @@ def _steps(
     for unit, made in open_.items():
         what = f"{'-':<9} {'':>12}  attempt {made.number} {made.status or 'had not ended'}"
         yield _beside_name(unit, what, width, terminal)
+    for unit, counts in maps.items():
+        done = f"of its items {in_words(counts)}" if counts else "no item has ended"
+        yield _beside_name(unit, f"{'-':<9} {'':>12}  had not ended; {done}", width, terminal)
+
+
+def _open_maps(units: Sequence[UnitRow], attempts: Sequence[AttemptRow]) -> dict[Unit, Counter[str]]:
+    """Return the mapped steps that have not ended, and of each how many items ended with which status."""
+    items = [unit for unit in (*(one.unit for one in units), *(one.unit for one in attempts)) if unit.item >= 0]
+    found = {Unit(unit.step): Counter[str]() for unit in items}
+    for one in units:
+        if one.unit.item >= 0:
+            found[Unit(one.unit.step)][one.status] += 1
+    ended = {one.unit for one in units}
+    return {unit: counts for unit, counts in found.items() if unit not in ended}
 
 
 def _beside_name(unit: Unit, what: str, width: int, terminal: Terminal) -> str:
