@@ -18,7 +18,7 @@ ATTRIBUTE = "__flowbuilder__"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Definition:
     """What steps, workflows and providers have in common.
 
@@ -34,6 +34,9 @@ class Definition:
     parameters: tuple[Parameter, ...] = ()
     is_async: bool = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} at {self.where}>"
+
     @property
     def summary(self) -> str:
         """The first line of the docstring."""
@@ -41,7 +44,7 @@ class Definition:
         return text.splitlines()[0] if text else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class StepDefinition(Definition):
     """A step as written; see ``@step`` for the words. ``executor`` is None where it names none.
 
@@ -72,7 +75,7 @@ class StepDefinition(Definition):
         object.__setattr__(self, "has_more_than_parameters", has_more)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ProviderDefinition(Definition):
     """A provider as written: an injected object with clean-up; ``is_per_step`` is that of ``scope="step"``."""
 
@@ -80,7 +83,7 @@ class ProviderDefinition(Definition):
     is_per_step: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class WorkflowDefinition(Definition):
     """A workflow as written; ``fn`` is its body, None where it has none.
 

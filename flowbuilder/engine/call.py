@@ -27,6 +27,9 @@ class Call:
         self._sections: list[Section] = []
         self._written: dict[str, Tail] = {}
 
+    def __repr__(self) -> str:
+        return f"<Call of attempt {self.attempt} with {', '.join(self.kwargs) or 'nothing'}>"
+
     def add_section(self, title: str, text: str) -> None:
         """Add text to the step's result, such as what it printed."""
         self._sections.append(Section(title, text))

@@ -12,7 +12,7 @@ from flowbuilder.engine.kept import Kept
 from flowbuilder.plan.plan import Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RunInfo:
     """One run of one workflow, as hooks see it.
 
@@ -30,6 +30,9 @@ class RunInfo:
     seed: int = 0
     kept: Kept | None = None
     parent: Parent | None = None
+
+    def __repr__(self) -> str:
+        return f"<RunInfo {self.path!r}, run {self.run_id}>"
 
     @property
     def root(self) -> RunInfo:
