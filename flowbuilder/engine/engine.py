@@ -168,10 +168,14 @@ class Engine:
 
         Where more could start, lanes are woken for one more worker each.
         """
-        with self.lock:
-            self._asleep.add(lane)
-            attempt = self._next(lane)
-            wake = self._lanes_to_wake() if attempt is not None else ()
+        try:
+            with self.lock:
+                self._asleep.add(lane)
+                attempt = self._next(lane)
+                wake = self._lanes_to_wake() if attempt is not None else ()
+        except BaseException as error:  # as in ``done``
+            self._broke(error)
+            return None
         self._wake(wake)
         if self.journal is not None and attempt is not None and not attempt.is_conditional:
             self.journal.note(attempt)

@@ -13,6 +13,7 @@ from flowbuilder.engine.attempt import Attempt
 from flowbuilder.engine.ending import Ending
 from flowbuilder.engine.engine import Engine
 from flowbuilder.engine.inner_ending import InnerEnding
+from flowbuilder.engine.run import Run
 from flowbuilder.runner import Backend
 
 
@@ -62,12 +63,13 @@ def test_a_body_that_waits_ends_when_the_engine_breaks(
         run(flow, params={"fn": fn}, backend=backend)
 
 
+@pytest.mark.parametrize(("owner", "name"), [(Ending, "settle"), (Run, "start")])
 @pytest.mark.parametrize("is_kept", [False, True])
 @pytest.mark.parametrize("fn", [later, plain])
 def test_a_run_ends_when_the_engine_breaks_on_the_loop_or_in_a_thread(
-    fn: Any, is_kept: bool, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    fn: Any, is_kept: bool, owner: type, name: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Ending, "settle", breaks)
+    monkeypatch.setattr(owner, name, breaks)
     flow = FlowBuilder("flow").step(fn, name="one").build()
     with closing(MemoryStore()) as store, pytest.raises(Bug):
         run(flow, backend=backend, store=store if is_kept else None)
