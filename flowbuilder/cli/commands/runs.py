@@ -24,7 +24,7 @@ from flowbuilder.terminal import Terminal, columns, padded
 STATUSES = (RUNNING, INTERRUPTED, "success", "failed", "timed_out", "cancelled", "skipped")
 USUALLY = 30
 NAME = 2
-WIDEST, SHORTEST = 40, 12
+SHORTEST = 12
 BETWEEN = 2
 BELOW = 14  # under the time of its start
 
@@ -102,8 +102,7 @@ def _refuse_unknown(workflow: str, store: Store) -> None:
 def _lines(rows: Sequence[RunRow]) -> list[str]:
     terminal = Terminal()
     cells = [
-        (row.run_id, _when(row.started_at), shown(row.workflow, WIDEST), row.status, duration_of(row.duration))
-        for row in rows
+        (row.run_id, _when(row.started_at), shown(row.workflow), row.status, duration_of(row.duration)) for row in rows
     ]
     widths = [max(columns(line[column]) for line in cells) for column in range(len(cells[0]))]
     if terminal.is_terminal:
