@@ -12,7 +12,7 @@ from flowbuilder.plan.plan import Plan, PlannedInput
 from flowbuilder.plan.reach import steps_made_of
 from flowbuilder.secret import MASK
 from flowbuilder.store.rows import NOT_STORED, Encoded, RunRow
-from flowbuilder.store.values import encode
+from flowbuilder.store.values import decode, encode
 
 
 def kept_inputs(plan: Plan) -> dict[str, Encoded]:
@@ -65,12 +65,38 @@ def _changed(row: RunRow, plan: Plan) -> Iterator[tuple[str, str]]:
         if one.origin == "missing" or holds_secret(name, one.annotation):
             continue
         if name in row.params:
-            if row.params[name] != _encoded(one.value):
+            if not _is_same(row.params[name], one.value):
                 yield name, row.shown.get(name, "")
-        elif name not in row.shown and one.has_default and one.origin != "default":
-            now = _encoded(one.value)
-            if now == NOT_STORED or now != _encoded(one.default):
-                yield name, f"its default, {shown_value(one.default, 300)}"
+        elif name not in row.shown and one.has_default and not _is_default(one):
+            yield name, f"its default, {shown_value(one.default, 300)}"
+
+
+def _is_default(one: PlannedInput) -> bool:
+    return one.origin == "default" or _is_same(_encoded(one.default), one.value)
+
+
+def _is_same(kept: Encoded, value: Any) -> bool:
+    """Return whether a value is the one that is kept; the pickles of equal ones may differ, such as those of sets."""
+    now = _encoded(value)
+    if not now.format:
+        return False
+    if now == kept:
+        return True
+    try:
+        before = decode(kept)
+        return now == _encoded(before) or _canonical(before) == _canonical(value)
+    except ValueError:
+        return False
+
+
+def _canonical(value: Any) -> bytes:
+    from flowbuilder.store.canonical import Canonical  # which a value that is plainly the same does not need
+
+    return Canonical(_name_of).of(value)
+
+
+def _name_of(thing: Any) -> bytes | None:
+    return f"{thing.__module__}.{thing.__qualname__}".encode() if isinstance(thing, type) else None
 
 
 def _encoded(value: Any) -> Encoded:

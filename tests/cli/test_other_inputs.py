@@ -93,6 +93,17 @@ def test_a_kept_step_that_has_the_context_may_have_read_any_input(flowtester: Fl
     assert flowtester.run("resume", *words).result.value == 11
 
 
+def test_a_value_that_is_equal_is_no_change_however_it_is_kept(failed: FlowTester) -> None:
+    text = FLOW.replace("n: int", "n: set[str], when: Path").replace("10 * n", "len(n)")
+    failed.write("flow_m.py", "    from pathlib import Path\n" + text)
+    words = [f'n=["{one}"]'.replace(" ", '","') for one in ("a b cc d e", "e d cc b a")]
+    assert failed.run("run", "flow_m.py::m", "-P", words[0], "-P", "when=a/b").exit_code == 1
+    # Another process has another order of the set.
+    assert failed.run_process("resume").exit_code == 1
+    assert failed.run_process("resume", "-P", words[1], "-P", "when=a/b").exit_code == 1
+    assert failed.run("resume", "-P", 'n=["a"]').exit_code == 7
+
+
 def test_an_input_that_a_mended_step_asks_for_first_now_is_no_change(failed: FlowTester) -> None:
     failed.write("flow_m.py", FLOW.replace("ok: int = 0", "fine: int").replace("ok", "fine"))
     assert failed.run("resume", "-P", "fine=1").result.value == 11
