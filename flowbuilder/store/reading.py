@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from flowbuilder.store.files import MARK
@@ -137,20 +138,19 @@ def took(connection: sqlite3.Connection, workflow: str, runs: int) -> list[TookR
 def cached(connection: sqlite3.Connection, key: str) -> CacheRow | None:
     """Return what is cached under a key, as it is kept."""
     found = connection.execute(f"SELECT {CACHE}, value FROM cache WHERE key = ?", (key,)).fetchone()
-    return None if found is None else _cached(*found)
+    return None if found is None else _cached(found)
 
 
 def cache_rows(connection: sqlite3.Connection, step: str | None, limit: int | None) -> list[CacheRow]:
     """Return what is cached, without values, the newest first."""
     where = "" if step is None else "WHERE step = ?"
     given = (*(() if step is None else (step,)), -1 if limit is None else limit)
-    found = connection.execute(f"SELECT {CACHE} FROM cache {where} ORDER BY number DESC LIMIT ?", given)
-    return [_cached(*row) for row in found]
+    found = connection.execute(f"SELECT {CACHE}, x'' FROM cache {where} ORDER BY number DESC LIMIT ?", given)
+    return [_cached(row) for row in found]
 
 
-def _cached(
-    key: str, step: str, run_id: str, made_at: float, lasted: float, facts: bytes, kind: str, value: bytes = b""
-) -> CacheRow:
+def _cached(row: Sequence[Any]) -> CacheRow:
+    key, step, run_id, made_at, lasted, facts, kind, value = row
     return CacheRow(
         key=key,
         step=step,
